@@ -1,0 +1,49 @@
+/* ingester/ingester.h - the tenants' stores on this node.
+ *
+ * Promise: opens every tenant found under the data folder at start (progress on /ready), others on first push; a tenant that
+ * cannot be opened refuses its own pushes only. Checks and texts: spec ring-distributor-ingester.md 5.3 to 5.6.
+ * Threads: any.
+ */
+#ifndef PL_INGESTER_INGESTER_H
+#define PL_INGESTER_INGESTER_H
+
+#include "base/base.h"
+#include "ports/ingest.h"
+#include "ports/query.h"
+#include "tenant/limits.h"
+#include "tsdb/tsdb.h"
+
+struct ingester;
+struct ingester_options {
+    pl_str dir;                    /* blocks_storage.tsdb.dir; one folder per tenant */
+    struct tsdb_options tsdb;
+    uint64_t tenants_max;          /* instance limit, 0: off */
+    uint64_t series_max;           /* instance limit, 0: off */
+    uint64_t inflight_push_max;
+    double ingestion_rate_max;
+    int64_t compaction_interval_ns;
+    int64_t head_idle_timeout_ns;  /* head_compaction_idle_timeout */
+    int64_t metadata_retain_ns;
+    pl_str admin_limit_message;
+    int64_t active_series_idle_ns;
+};
+
+struct ingester *ingester_create(const struct ingester_options *o, struct overrides *limits);
+/* PL_BLOCKING. Opens the tenants on disk. Fails only when the data folder itself cannot be used. */
+PL_MUST_USE pl_status ingester_start(struct ingester *i, struct pl_err *err);
+void ingester_stop(struct ingester *i); /* refuses pushes, closes all stores */
+void ingester_destroy(struct ingester *i);
+struct ingest_port *ingester_ingest_port(struct ingester *i);
+struct query_port *ingester_query_port(struct ingester *i);
+/* Is it ready? Otherwise why not, e.g. "replaying the log of tenant x: segment 3 of 17". */
+bool ingester_ready(struct ingester *i, struct pl_buf *why);
+/* Cuts and truncates all heads now (flush). PL_BLOCKING. */
+void ingester_flush(struct ingester *i, pl_str tenant /* empty: all */);
+
+struct ingester_tenant_row {
+    pl_str tenant;
+    struct tenant_stats stats;
+};
+size_t ingester_tenants(struct ingester *i, struct pl_arena *a, struct ingester_tenant_row **out);
+
+#endif

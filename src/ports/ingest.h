@@ -1,0 +1,51 @@
+/* ports/ingest.h - how a distributor hands samples to an ingester, in process or (later) over RPC.
+ *
+ * A push is: begin (opens or makes the tenant's store and pins its series), resolve, append, end. One thread runs it.
+ * Errors of begin and append carry the client's text and status (ingester/messages.h).
+ */
+#ifndef PL_PORTS_INGEST_H
+#define PL_PORTS_INGEST_H
+
+#include "base/arena.h"
+#include "base/base.h"
+#include "base/hash.h"
+#include "model/labels.h"
+
+struct ingest_session;
+
+struct ingest_series {
+    uint64_t ref;                /* from resolve; 0: labels */
+    struct pl_hash128 wire_hash; /* remembered by the ingester when ref is 0; {0,0}: not */
+    struct labels labels;        /* when ref is 0 */
+    uint32_t sample_first, sample_count;
+};
+
+struct ingest_metadata {
+    int type; /* enum of remote write: 0 unknown, 1 counter, 2 gauge, 3 histogram, 4 gaugehistogram, 5 summary, 6 info, 7 stateset */
+    pl_str metric, help, unit;
+};
+
+struct ingest_batch {
+    struct ingest_series *series;
+    uint32_t series_count;
+    const int64_t *t;
+    const double *v;
+    uint32_t sample_count;
+    const struct ingest_metadata *metadata;
+    uint32_t metadata_count;
+    bool from_rule; /* source: RULE instead of API */
+};
+
+struct ingest_port;
+struct ingest_port_ops {
+    pl_status (*begin)(struct ingest_port *p, pl_str tenant, struct ingest_session **out, struct pl_err *err);
+    void (*resolve)(struct ingest_session *s, const struct pl_hash128 *hashes, uint32_t count, uint64_t *refs);
+    /* PL_INVALID with "user=T: ..." when some samples were refused (the others are stored). */
+    pl_status (*append)(struct ingest_session *s, const struct ingest_batch *b, struct pl_arena *a, struct pl_err *err);
+    void (*end)(struct ingest_session *s);
+};
+struct ingest_port {
+    const struct ingest_port_ops *ops;
+};
+
+#endif

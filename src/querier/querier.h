@@ -1,0 +1,33 @@
+/* querier/querier.h - the Prometheus query API over a query_port.
+ *
+ * Promise: endpoints, parameters, errors and JSON of spec prometheus.md 6 and http-api-and-config.md 1.5, byte for byte.
+ * Threads: handlers run on the query pool.
+ */
+#ifndef PL_QUERIER_QUERIER_H
+#define PL_QUERIER_QUERIER_H
+
+#include "base/base.h"
+#include "ports/query.h"
+#include "server/server.h"
+#include "tenant/limits.h"
+
+struct querier;
+struct querier_options {
+    int64_t lookback_ns;
+    int64_t default_step_ns;      /* querier.default_evaluation_interval */
+    int64_t timeout_ns;           /* querier.timeout */
+    uint64_t samples_max;         /* querier.max_samples */
+    uint64_t concurrent_max;      /* querier.max_concurrent */
+    uint64_t query_bytes_max;     /* arena of one query: our own -querier.max-query-memory-bytes */
+    uint64_t subquery_steps_max;
+    bool experimental_functions;
+    bool per_step_stats;
+};
+
+struct querier *querier_create(const struct querier_options *o, struct overrides *limits, struct query_port *port);
+void querier_destroy(struct querier *q);
+/* Adds query, query_range, labels, label/{name}/values, series, metadata, format_query, parse_query, status/... under
+ * PREFIX/api/v1 to the server. */
+void querier_routes(struct querier *q, struct server *s, pl_str prefix);
+
+#endif
