@@ -1,0 +1,10 @@
+/* app/process_metrics.h - what the operating system knows of this process, under the names that dashboards use. */
+#ifndef PL_APP_PROCESS_METRICS_H
+#define PL_APP_PROCESS_METRICS_H
+
+#include "base/base.h"
+
+/* Registers the collector (once, at start). config_sha256: hex, of the config file before expansion; empty: none. */
+void process_metrics_register(pl_str config_sha256);
+
+#endif
