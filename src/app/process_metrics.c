@@ -25,7 +25,7 @@ METRIC_DEF_GAUGE(m_goroutines, "go_goroutines", "Threads of the process (Pallium
 METRIC_DEF_GAUGE(m_build, "cortex_build_info", "What was built: always 1.", "version", "revision", "branch", "goversion");
 METRIC_DEF_GAUGE(m_config_hash, "cortex_config_hash", "SHA-256 of the configuration file.", "sha256");
 
-enum { PROC_TEXT_MAX = 8192 };
+enum { PROC_TEXT_MAX = 1024 };
 
 /* Reads a small /proc file whole; 0 when it cannot. */
 static size_t read_proc(const char *path, char *out)
@@ -59,7 +59,7 @@ static double count_dir(const char *path)
 
 static double count_lines(const char *path)
 {
-    char chunk[PROC_TEXT_MAX];
+    char chunk[1024];
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     double lines = 0;
 

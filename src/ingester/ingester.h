@@ -40,10 +40,7 @@ bool ingester_ready(struct ingester *i, struct pl_buf *why);
 /* Cuts and truncates all heads now (flush). PL_BLOCKING. */
 void ingester_flush(struct ingester *i, pl_str tenant /* empty: all */);
 
-struct ingester_tenant_row {
-    pl_str tenant;
-    struct tenant_stats stats;
-};
-size_t ingester_tenants(struct ingester *i, struct pl_arena *a, struct ingester_tenant_row **out);
+/* Every tenant that has a store, sorted by name. */
+size_t ingester_tenants(struct ingester *i, struct pl_arena *a, struct ingest_tenant_row **out);
 
 #endif

@@ -36,6 +36,15 @@ struct ingest_batch {
     bool from_rule; /* source: RULE instead of API */
 };
 
+struct tenant_stats {
+    uint64_t series, active_series, loaded_blocks;
+    double ingestion_rate, api_rate, rule_rate;
+};
+struct ingest_tenant_row {
+    pl_str tenant;
+    struct tenant_stats stats;
+};
+
 struct ingest_port;
 struct ingest_port_ops {
     pl_status (*begin)(struct ingest_port *p, pl_str tenant, struct ingest_session **out, struct pl_err *err);
@@ -43,6 +52,12 @@ struct ingest_port_ops {
     /* PL_INVALID with "user=T: ..." when some samples were refused (the others are stored). */
     pl_status (*append)(struct ingest_session *s, const struct ingest_batch *b, struct pl_arena *a, struct pl_err *err);
     void (*end)(struct ingest_session *s);
+    /* The limits that the tenant's remembered wire hashes were checked under are gone: free their memory. (A distributor also
+     * salts its hashes with those limits, so a hash that is remembered late is never found again.) */
+    void (*forget)(struct ingest_session *s);
+    /* Every tenant that has a store, sorted by name, in `a`. */
+    pl_status (*tenants)(struct ingest_port *p, struct pl_arena *a, struct ingest_tenant_row **out, size_t *count,
+                         struct pl_err *err);
 };
 struct ingest_port {
     const struct ingest_port_ops *ops;

@@ -8,9 +8,16 @@
 #include "ports/ingest.h"
 
 struct query_port;
-struct tenant_stats {
-    uint64_t series, active_series, loaded_blocks;
-    double ingestion_rate, api_rate, rule_rate;
+/* What status/tsdb shows; rows are sorted by falling value. */
+struct tenant_top {
+    pl_str name;
+    uint64_t value;
+};
+struct tenant_tsdb_status {
+    uint64_t series, label_pairs, chunks;
+    int64_t mint_ms, maxt_ms; /* INT64_MAX, INT64_MIN when empty */
+    struct tenant_top *metrics, *label_values, *label_bytes, *label_pair_series; /* NULL with 0: not known */
+    size_t metric_count, label_value_count, label_bytes_count, label_pair_count;
 };
 struct query_port_ops {
     /* The tenant's source, kept alive by arena `a`. A tenant without data gets an empty source, not an error. */
@@ -19,6 +26,9 @@ struct query_port_ops {
     pl_status (*metadata)(struct query_port *p, pl_str tenant, struct pl_arena *a, struct ingest_metadata **out, size_t *count,
                           struct pl_err *err);
     pl_status (*stats)(struct query_port *p, pl_str tenant, struct tenant_stats *out, struct pl_err *err);
+    /* At most `limit` rows of each table, in `a`. NULL: status/tsdb is not served. */
+    pl_status (*tsdb_status)(struct query_port *p, pl_str tenant, size_t limit, struct pl_arena *a,
+                             struct tenant_tsdb_status *out, struct pl_err *err);
 };
 struct query_port {
     const struct query_port_ops *ops;

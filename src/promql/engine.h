@@ -47,11 +47,18 @@ struct pq_stats {
     size_t step_count;
 };
 
+/* What the HTTP API puts behind an annotation's text: detail, then " (LINE:COL)" of pos.start in the query. */
+struct pq_note_detail {
+    struct pq_pos pos;
+    pl_str detail; /* usually empty */
+};
+
 struct pq_notes { /* annotations: texts with their prefix, deduplicated, in order of appearance */
     pl_str *warnings;
     size_t warning_count;
     pl_str *infos;
     size_t info_count;
+    const struct pq_note_detail *warning_details, *info_details; /* one for each text */
 };
 
 struct pq_result {

@@ -11,7 +11,7 @@ struct pq_func {
     const char *name;
     enum pq_type args[PQ_ARGS_MAX]; /* declared argument types */
     uint32_t arg_count;             /* declared; with variadic the last type repeats */
-    int variadic;                   /* 0: exactly arg_count; n > 0: the last n declared may be left out; -1: last repeats, zero or more */
+    int variadic;                   /* 0: exactly arg_count; n > 0: the last declared may be given 0 to n times; -1: any number of times */
     enum pq_type result;
     bool experimental;
     const char *doc;                /* one line, our own words */

@@ -22,12 +22,19 @@ struct querier_options {
     uint64_t subquery_steps_max;
     bool experimental_functions;
     bool per_step_stats;
+    /* status/config and status/flags; NULL: not served. Called on the query pool. */
+    void (*config_yaml)(void *arg, struct pl_buf *out);
+    void (*flags)(void *arg, void (*each)(void *each_arg, pl_str name, pl_str value), void *each_arg); /* sorted by name */
+    void *status_arg;
 };
 
+/* limits (NULL: no per-tenant limits) and port are borrowed. */
 struct querier *querier_create(const struct querier_options *o, struct overrides *limits, struct query_port *port);
 void querier_destroy(struct querier *q);
 /* Adds query, query_range, labels, label/{name}/values, series, metadata, format_query, parse_query, status/... under
  * PREFIX/api/v1 to the server. */
 void querier_routes(struct querier *q, struct server *s, pl_str prefix);
+/* GET PATH answers the tenant's ingestion statistics: "/api/v1/user_stats", and LEGACY/user_stats. */
+void querier_user_stats_route(struct querier *q, struct server *s, const char *path);
 
 #endif

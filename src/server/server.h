@@ -22,6 +22,7 @@ struct server_route {
     enum server_pool pool;
     uint64_t body_max;     /* bytes; 0: 1 MiB */
     bool gzip;             /* compress answers over 1 KiB when the client accepts it */
+    bool cors;             /* query routes: the CORS headers of spec 1.1 */
     void (*too_large)(struct http_request *req, struct http_response *resp, uint64_t body_max, uint64_t content_length); /* NULL: 413 */
 };
 
@@ -32,15 +33,19 @@ struct server_options {
     bool auth_enabled;      /* false: tenant is "fake" */
     uint32_t push_threads, query_threads; /* 0: by cores */
     bool log_requests_at_info;
-    pl_str log_format;
+    pl_str cors_origin;     /* regex, anchored; empty: any */
 };
 
 struct server *server_create(const struct server_options *o); /* copies */
 void server_route_add(struct server *s, const struct server_route *r);
+/* PL_INVALID on a bad cors_origin or TLS option, PL_IO when the address cannot be bound. */
 PL_MUST_USE pl_status server_start(struct server *s, struct pl_err *err);
+/* Drains for up to drain_ns, then waits for the handlers and ends the pools. */
 void server_stop(struct server *s, int64_t drain_ns);
 void server_destroy(struct server *s); /* NULL allowed */
 uint16_t server_port(const struct server *s);
+/* The pool's threads, for a role that runs its own jobs there. NULL before server_start. */
+struct worker_pool *server_worker_pool(const struct server *s, enum server_pool pool);
 
 /* ---- answers ---- */
 int server_http_status(pl_status st);              /* status_map.c: the only place with HTTP error numbers */

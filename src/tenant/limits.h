@@ -20,7 +20,9 @@ void overrides_reload(struct overrides *o);
 /* Valid until limits_put. generation changes whenever the snapshot changes. */
 const struct limits *limits_get(struct overrides *o, pl_str tenant, uint64_t *generation);
 void limits_put(struct overrides *o, const struct limits *l);
-/* /runtime_config: YAML; mode "diff" or empty. */
+/* Puts what `ingester_limits:` of the runtime config sets over *io; leaves the rest alone. */
+void overrides_ingester_limits(struct overrides *o, struct config_ingester_instance_limits *io);
+/* /runtime_config: YAML; mode "diff" or empty. Without a file: the text of spec 1.2. */
 void overrides_print(struct overrides *o, struct pl_buf *out, pl_str mode);
 
 #endif

@@ -44,6 +44,10 @@ PL_MUST_USE pl_status block_writer_add(struct block_writer *w, struct labels lab
 PL_MUST_USE pl_status block_writer_finish(struct block_writer *w, struct ulid *id, struct pl_err *err);
 void block_writer_destroy(struct block_writer *w); /* removes what was not finished; NULL allowed */
 
+/* PL_BLOCKING. Removes the folders ULID.tmp-for-creation and ULID.tmp-for-deletion that a crash left in dir; for whoever holds the
+ * lock of dir. *removed (NULL allowed): how many. */
+PL_MUST_USE pl_status block_tmp_cleanup(pl_str dir, uint32_t *removed, struct pl_err *err);
+
 /* ---- verify (palliumctl tsdb verify) ---- */
 struct verify_report {
     uint64_t blocks, series, chunks, samples, wal_segments, wal_records, head_chunks;

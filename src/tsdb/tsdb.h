@@ -112,7 +112,7 @@ struct tsdb_stats {
     int64_t mint_ms, maxt_ms;   /* of the head; INT64_MAX / INT64_MIN when empty */
     uint64_t block_count, block_bytes;
     uint64_t wal_corruptions_total, head_chunk_corruptions_total, wal_write_failures_total, compactions_total,
-        compactions_failed_total;
+        compactions_failed_total, block_open_failures_total;
     int64_t last_append_unix_ms;
 };
 void tsdb_stats_get(struct tsdb *db, struct tsdb_stats *out);

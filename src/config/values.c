@@ -1,0 +1,609 @@
+/* Values as text: of flags and defaults, and as /config shows them. */
+#include "base/clock.h"
+#include "config/section.h"
+
+#include <errno.h>
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+PL_PRINTF(2, 3) static bool say(char *why, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)vsnprintf(why, OPT_WHY_MAX, fmt, ap);
+    va_end(ap);
+    return false;
+}
+
+/* Texts that come from outside are cut in messages. */
+#define SHORT(s) (int)PL_MIN((s).n, (size_t)60), (s).p
+
+/* ---- durations ---- */
+
+struct unit {
+    pl_str name;
+    int64_t ns;
+};
+
+static const struct unit go_units[] = {
+    {PL_STR_INIT("ns"), 1},
+    {PL_STR_INIT("us"), 1000},
+    {PL_STR_INIT("\xc2\xb5s"), 1000}, /* U+00B5 */
+    {PL_STR_INIT("\xce\xbcs"), 1000}, /* U+03BC */
+    {PL_STR_INIT("ms"), PL_NS_PER_MS},
+    {PL_STR_INIT("s"), PL_NS_PER_S},
+    {PL_STR_INIT("m"), 60 * PL_NS_PER_S},
+    {PL_STR_INIT("h"), 3600 * PL_NS_PER_S},
+};
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* Reads digits; false when there are none or they do not fit. */
+static bool take_digits(pl_str *s, uint64_t *out)
+{
+    size_t n = 0;
+
+    while (n < s->n && is_digit(s->p[n])) {
+        n++;
+    }
+    bool ok = n > 0 && pl_str_to_u64(pl_str_of(s->p, n), out);
+    *s = pl_str_sub(*s, n, s->n);
+    return ok;
+}
+
+/* The part after the point, in units of 1/scale; digits past what fits are dropped. */
+static bool take_fraction(pl_str *s, double *fraction)
+{
+    double scale = 1;
+    bool any = false;
+
+    *fraction = 0;
+    for (; s->n > 0 && is_digit(s->p[0]); *s = pl_str_sub(*s, 1, s->n)) {
+        scale /= 10;
+        *fraction += (s->p[0] - '0') * scale;
+        any = true;
+    }
+    return any;
+}
+
+static const struct unit *take_unit(pl_str *s, pl_str *name)
+{
+    size_t n = 0;
+
+    while (n < s->n && s->p[n] != '.' && !is_digit(s->p[n])) {
+        n++;
+    }
+    *name = pl_str_sub(*s, 0, n);
+    *s = pl_str_sub(*s, n, s->n);
+    for (size_t i = 0; i < PL_ARRAY_LEN(go_units); i++) {
+        if (pl_str_eq(go_units[i].name, *name)) {
+            return &go_units[i];
+        }
+    }
+    return NULL;
+}
+
+bool opt_duration_parse(pl_str whole, int64_t *ns, char *why)
+{
+    pl_str s = whole, name;
+    bool negative = s.n > 0 && s.p[0] == '-';
+    uint64_t total = 0;
+
+    if (s.n > 0 && (s.p[0] == '-' || s.p[0] == '+')) {
+        s = pl_str_sub(s, 1, s.n);
+    }
+    if (pl_str_eq(s, PL_STR("0"))) {
+        *ns = 0;
+        return true;
+    }
+    if (s.n == 0) {
+        return say(why, "time: invalid duration \"%.*s\"", SHORT(whole));
+    }
+    while (s.n > 0) {
+        uint64_t n = 0, part;
+        double fraction = 0;
+        bool digits = false, point = false;
+        if (is_digit(s.p[0])) {
+            digits = take_digits(&s, &n);
+            if (!digits) {
+                return say(why, "time: invalid duration \"%.*s\"", SHORT(whole));
+            }
+        }
+        if (s.n > 0 && s.p[0] == '.') {
+            s = pl_str_sub(s, 1, s.n);
+            point = take_fraction(&s, &fraction);
+        }
+        if (!digits && !point) {
+            return say(why, "time: invalid duration \"%.*s\"", SHORT(whole));
+        }
+        const struct unit *u = take_unit(&s, &name);
+        if (u == NULL && name.n == 0) {
+            return say(why, "time: missing unit in duration \"%.*s\" (write 30s, 5m, 1h30m)", SHORT(whole));
+        }
+        if (u == NULL) {
+            return say(why, "time: unknown unit \"%.*s\" in duration \"%.*s\"", SHORT(name), SHORT(whole));
+        }
+        if (!pl_mul_ok(&part, n, (uint64_t)u->ns) || !pl_add_ok(&part, part, (uint64_t)(fraction * (double)u->ns)) ||
+            !pl_add_ok(&total, total, part) || total > (uint64_t)INT64_MAX + negative) {
+            return say(why, "time: invalid duration \"%.*s\"", SHORT(whole));
+        }
+    }
+    *ns = negative ? (int64_t)(0 - total) : (int64_t)total;
+    return true;
+}
+
+static const struct {
+    const char *name;
+    int64_t ms;
+    bool exact; /* used for printing only when nothing is left over */
+} prom_units[] = {
+    {"y", INT64_C(365) * 86400000, true},
+    {"w", INT64_C(7) * 86400000, true},
+    {"d", 86400000, false},
+    {"h", 3600000, false},
+    {"m", 60000, false},
+    {"s", 1000, false},
+    {"ms", 1, false},
+};
+
+bool opt_prom_duration_parse(pl_str whole, int64_t *ns, char *why)
+{
+    pl_str s = whole;
+    uint64_t total_ms = 0;
+    size_t next = 0; /* units come in falling order, each at most once */
+
+    if (pl_str_eq(s, PL_STR("0"))) {
+        *ns = 0;
+        return true;
+    }
+    if (s.n == 0) {
+        return say(why, "empty duration string");
+    }
+    while (s.n > 0) {
+        uint64_t n, part;
+        size_t len = 0, u = next;
+        if (!take_digits(&s, &n)) {
+            return say(why, "not a valid duration string: \"%.*s\"", SHORT(whole));
+        }
+        while (len < s.n && !is_digit(s.p[len])) {
+            len++;
+        }
+        while (u < PL_ARRAY_LEN(prom_units) && !pl_str_eq(pl_str_c(prom_units[u].name), pl_str_sub(s, 0, len))) {
+            u++;
+        }
+        if (u == PL_ARRAY_LEN(prom_units)) {
+            return say(why, "not a valid duration string: \"%.*s\"", SHORT(whole));
+        }
+        if (!pl_mul_ok(&part, n, (uint64_t)prom_units[u].ms) || !pl_add_ok(&total_ms, total_ms, part) ||
+            total_ms > (uint64_t)(INT64_MAX / PL_NS_PER_MS)) {
+            return say(why, "duration out of range");
+        }
+        s = pl_str_sub(s, len, s.n);
+        next = u + 1;
+    }
+    *ns = (int64_t)total_ms * PL_NS_PER_MS;
+    return true;
+}
+
+/* v / 10^digits with trailing zeros cut. */
+static void print_fraction(struct pl_buf *out, uint64_t v, int digits)
+{
+    uint64_t scale = 1;
+
+    for (int i = 0; i < digits; i++) {
+        scale *= 10;
+    }
+    pl_buf_u64(out, v / scale);
+    v %= scale;
+    if (v == 0) {
+        return;
+    }
+    while (v % 10 == 0) {
+        v /= 10;
+        digits--;
+    }
+    pl_buf_printf(out, ".%0*llu", digits, (unsigned long long)v);
+}
+
+void opt_duration_print(struct pl_buf *out, int64_t ns)
+{
+    uint64_t u = ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns;
+    uint64_t minutes = u / (60 * (uint64_t)PL_NS_PER_S);
+
+    if (u == 0) {
+        PL_BUF_LIT(out, "0s");
+        return;
+    }
+    if (ns < 0) {
+        pl_buf_byte(out, '-');
+    }
+    if (u < 1000) {
+        pl_buf_printf(out, "%lluns", (unsigned long long)u);
+    } else if (u < 1000000) {
+        print_fraction(out, u, 3);
+        PL_BUF_LIT(out, "\xc2\xb5s");
+    } else if (u < (uint64_t)PL_NS_PER_S) {
+        print_fraction(out, u, 6);
+        PL_BUF_LIT(out, "ms");
+    } else {
+        if (minutes >= 60) {
+            pl_buf_printf(out, "%lluh", (unsigned long long)(minutes / 60));
+        }
+        if (minutes > 0) {
+            pl_buf_printf(out, "%llum", (unsigned long long)(minutes % 60));
+        }
+        print_fraction(out, u % (60 * (uint64_t)PL_NS_PER_S), 9);
+        pl_buf_byte(out, 's');
+    }
+}
+
+void opt_prom_duration_print(struct pl_buf *out, int64_t ns)
+{
+    uint64_t ms = (ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns) / (uint64_t)PL_NS_PER_MS;
+
+    if (ms == 0) {
+        PL_BUF_LIT(out, "0s");
+        return;
+    }
+    if (ns < 0) {
+        pl_buf_byte(out, '-');
+    }
+    for (size_t i = 0; i < PL_ARRAY_LEN(prom_units); i++) {
+        uint64_t unit = (uint64_t)prom_units[i].ms;
+        if (prom_units[i].exact && ms % unit != 0) {
+            continue;
+        }
+        if (ms / unit > 0) {
+            pl_buf_printf(out, "%llu%s", (unsigned long long)(ms / unit), prom_units[i].name);
+            ms %= unit;
+        }
+    }
+}
+
+void config_duration_print(struct pl_buf *out, int64_t ns)
+{
+    opt_duration_print(out, ns);
+}
+
+/* ---- numbers ---- */
+
+/* The shortest digits that read back as v, as Go's %g writes them: with an exponent below 1e-4 and from 1e+06 on. */
+void opt_float_print(struct pl_buf *out, double v)
+{
+    char digits[40];
+    int precision = 0;
+
+    if (isnan(v)) {
+        PL_BUF_LIT(out, ".nan");
+        return;
+    }
+    if (isinf(v)) {
+        pl_buf_cstr(out, v > 0 ? ".inf" : "-.inf");
+        return;
+    }
+    do {
+        (void)snprintf(digits, sizeof(digits), "%.*e", precision, v);
+    } while (strtod(digits, NULL) != v && ++precision < 17);
+    int exponent = atoi(strchr(digits, 'e') + 1); /* NOLINT: our own text */
+    if (exponent < -4 || exponent >= 6) {
+        pl_buf_cstr(out, digits);
+        return;
+    }
+    (void)snprintf(digits, sizeof(digits), "%.*f", PL_MAX(precision - exponent, 0), v);
+    pl_buf_cstr(out, digits);
+}
+
+/* Whole numbers as Go reads them: decimal, 0x, 0o, 0b, a leading 0 is octal, underscores between digits. */
+static bool parse_int(pl_str s, int64_t *out, char *why)
+{
+    char text[80];
+    size_t n = 0;
+    int base = 10;
+    char *end;
+    bool negative;
+
+    if (s.n == 0 || s.n >= sizeof(text)) {
+        return say(why, "parse error");
+    }
+    negative = s.p[0] == '-';
+    for (size_t i = s.p[0] == '-' || s.p[0] == '+' ? 1 : 0; i < s.n; i++) {
+        if (s.p[i] != '_' || n == 0) {
+            text[n++] = s.p[i];
+        }
+    }
+    text[n] = '\0';
+    size_t skip = 0;
+    if (n > 1 && text[0] == '0') {
+        base = text[1] == 'x' || text[1] == 'X' ? 16 : text[1] == 'b' || text[1] == 'B' ? 2 : 8;
+        skip = base == 16 || base == 2 || text[1] == 'o' || text[1] == 'O' ? 2 : 1;
+    }
+    const char first = text[skip];
+    if (!(is_digit(first) || (base == 16 && ((first >= 'a' && first <= 'f') || (first >= 'A' && first <= 'F'))))) {
+        return say(why, "parse error");
+    }
+    errno = 0;
+    unsigned long long v = strtoull(text + skip, &end, base);
+    if (*end != '\0') {
+        return say(why, "parse error");
+    }
+    if (errno != 0 || v > (unsigned long long)INT64_MAX + negative) {
+        return say(why, "value out of range");
+    }
+    *out = negative ? (int64_t)(0 - v) : (int64_t)v;
+    return true;
+}
+
+static bool parse_float(pl_str s, double *out, char *why)
+{
+    char text[400];
+    char *end;
+
+    if (s.n == 0 || s.n >= sizeof(text) || s.p[0] == ' ' || memchr(s.p, '\0', s.n) != NULL) {
+        return say(why, "parse error");
+    }
+    memcpy(text, s.p, s.n);
+    text[s.n] = '\0';
+    /* .inf and .nan are YAML's; the C library reads them without the point. */
+    char *p = strpbrk(text, ".") == text + (text[0] == '-' || text[0] == '+') ? text + (text[0] == '-' || text[0] == '+') : NULL;
+    if (p != NULL && (p[1] == 'i' || p[1] == 'I' || p[1] == 'n' || p[1] == 'N')) {
+        memmove(p, p + 1, strlen(p));
+    }
+    errno = 0;
+    double v = strtod(text, &end);
+    if (*end != '\0' || end == text) {
+        return say(why, "parse error");
+    }
+    if (errno == ERANGE && fabs(v) > 1) {
+        return say(why, "value out of range");
+    }
+    *out = v;
+    return true;
+}
+
+static bool parse_bool(pl_str s, bool *out, char *why)
+{
+    static const char *const yes[] = {"1", "t", "T", "true", "TRUE", "True"};
+    static const char *const no[] = {"0", "f", "F", "false", "FALSE", "False"};
+
+    for (size_t i = 0; i < PL_ARRAY_LEN(yes); i++) {
+        if (pl_str_eq(s, pl_str_c(yes[i]))) {
+            *out = true;
+            return true;
+        }
+        if (pl_str_eq(s, pl_str_c(no[i]))) {
+            *out = false;
+            return true;
+        }
+    }
+    return say(why, "parse error");
+}
+
+/* ---- lists and mappings ---- */
+
+static void list_add(struct opt_list *l, pl_str s, struct pl_arena *a)
+{
+    pl_str *v = pl_arena_zero(a, (l->n + 1) * sizeof(*v));
+
+    if (l->n > 0) {
+        memcpy(v, l->v, l->n * sizeof(*v));
+    }
+    v[l->n] = pl_arena_str(a, s);
+    *l = (struct opt_list){v, l->n + 1};
+}
+
+/* Cuts the next part off a comma list. */
+static pl_str take_part(pl_str *s)
+{
+    size_t comma = pl_str_find(*s, ',');
+    pl_str part = pl_str_sub(*s, 0, comma == SIZE_MAX ? s->n : comma);
+
+    *s = comma == SIZE_MAX ? PL_STR_NULL : pl_str_sub(*s, comma + 1, s->n);
+    return part;
+}
+
+static bool parse_durations(struct opt_durations *out, pl_str s, struct pl_arena *a, char *why)
+{
+    struct opt_durations d = {.v = pl_arena_array_try(a, s.n / 2 + 1, sizeof(int64_t))};
+
+    if (d.v == NULL) {
+        return say(why, "too long");
+    }
+    while (s.n > 0) {
+        if (!opt_duration_parse(take_part(&s), &d.v[d.n], why)) {
+            return false;
+        }
+        d.n++;
+    }
+    *out = d;
+    return true;
+}
+
+static bool parse_yaml(const struct opt *o, struct opt_yaml *out, pl_str text, struct pl_arena *a, char *why)
+{
+    struct pl_err err;
+    struct yaml_doc doc;
+    struct pl_buf b = {0};
+
+    if (yaml_parse(&doc, a, text, &err) != PL_OK) {
+        return say(why, "%.200s", err.msg);
+    }
+    if (doc.root == NULL || yaml_is_null(doc.root)) {
+        *out = (struct opt_yaml){0};
+        return true;
+    }
+    if (doc.root->type != (o->kind == OPT_K_MAP ? YAML_MAP : YAML_SEQ)) {
+        return say(why, o->kind == OPT_K_MAP ? "a JSON object or YAML mapping is needed" : "a YAML list is needed");
+    }
+    yaml_print_node(&b, doc.root, 0);
+    *out = (struct opt_yaml){.text = pl_arena_str(a, pl_buf_view(&b)), .node = doc.root};
+    pl_buf_fini(&b);
+    return true;
+}
+
+static bool parse_list(const struct opt *o, struct opt_list *l, pl_str text, bool is_default, struct pl_arena *a)
+{
+    if (!o->csv && !is_default) {
+        list_add(l, text, a); /* COMPAT: each use of the flag adds one, to the default and to what the file says too */
+        return true;
+    }
+    *l = (struct opt_list){0};
+    while (text.n > 0) {
+        list_add(l, take_part(&text), a);
+    }
+    return true;
+}
+
+bool opt_parse(const struct opt *o, void *field, pl_str text, bool is_default, struct pl_arena *a, char *why)
+{
+    int64_t i;
+
+    switch (o->kind) {
+    case OPT_K_BOOL:
+        return parse_bool(text, field, why);
+    case OPT_K_INT:
+        return parse_int(text, field, why);
+    case OPT_K_UINT:
+        if (!parse_int(text, &i, why)) {
+            return false;
+        }
+        if (i < 0) {
+            return say(why, "parse error: must not be negative");
+        }
+        *(int64_t *)field = i;
+        return true;
+    case OPT_K_FLOAT:
+        return parse_float(text, field, why);
+    case OPT_K_DURATION:
+        return opt_duration_parse(text, field, why);
+    case OPT_K_PDURATION:
+        return opt_prom_duration_parse(text, field, why);
+    case OPT_K_TEXT:
+    case OPT_K_SECRET:
+        *(pl_str *)field = pl_arena_str(a, text);
+        return true;
+    case OPT_K_LIST:
+        return parse_list(o, field, text, is_default, a);
+    case OPT_K_DURATIONS:
+        return parse_durations(field, text, a, why);
+    case OPT_K_YAML:
+    case OPT_K_MAP:
+        return parse_yaml(o, field, text, a, why);
+    case OPT_K_IGNORED:
+        *(bool *)field = true;
+        return true;
+    case OPT_K_BLOCK:
+        return say(why, "a section has no value of its own");
+    }
+    PL_UNREACHABLE("option kind");
+}
+
+/* ---- printing and comparing ---- */
+
+static void print_list(struct pl_buf *out, const struct opt_list *l)
+{
+    pl_buf_byte(out, '[');
+    for (size_t i = 0; i < l->n; i++) {
+        pl_buf_cstr(out, i > 0 ? ", " : "");
+        yaml_print_str(out, l->v[i]);
+    }
+    pl_buf_byte(out, ']');
+}
+
+static void print_durations(struct pl_buf *out, const struct opt_durations *d)
+{
+    pl_buf_byte(out, '[');
+    for (size_t i = 0; i < d->n; i++) {
+        pl_buf_cstr(out, i > 0 ? ", " : "");
+        opt_duration_print(out, d->v[i]);
+    }
+    pl_buf_byte(out, ']');
+}
+
+void opt_print_value(struct pl_buf *out, const struct opt *o, const void *field)
+{
+    switch (o->kind) {
+    case OPT_K_BOOL:
+    case OPT_K_IGNORED:
+        pl_buf_cstr(out, *(const bool *)field ? "true" : "false");
+        return;
+    case OPT_K_INT:
+    case OPT_K_UINT:
+        pl_buf_i64(out, *(const int64_t *)field);
+        return;
+    case OPT_K_FLOAT:
+        opt_float_print(out, *(const double *)field);
+        return;
+    case OPT_K_DURATION:
+        opt_duration_print(out, *(const int64_t *)field);
+        return;
+    case OPT_K_PDURATION:
+        opt_prom_duration_print(out, *(const int64_t *)field);
+        return;
+    case OPT_K_TEXT:
+        yaml_print_str(out, *(const pl_str *)field);
+        return;
+    case OPT_K_SECRET:
+        pl_buf_cstr(out, ((const pl_str *)field)->n > 0 ? "'********'" : "\"\"");
+        return;
+    case OPT_K_LIST:
+        print_list(out, field);
+        return;
+    case OPT_K_DURATIONS:
+        print_durations(out, field);
+        return;
+    case OPT_K_YAML:
+    case OPT_K_MAP:
+        pl_buf_cstr(out, ((const struct opt_yaml *)field)->node != NULL ? "(see the file)" : o->kind == OPT_K_MAP ? "{}" : "[]");
+        return;
+    case OPT_K_BLOCK:
+        return;
+    }
+    PL_UNREACHABLE("option kind");
+}
+
+static bool lists_equal(const struct opt_list *a, const struct opt_list *b)
+{
+    bool same = a->n == b->n;
+
+    for (size_t i = 0; same && i < a->n; i++) {
+        same = pl_str_eq(a->v[i], b->v[i]);
+    }
+    return same;
+}
+
+bool opt_equal(const struct opt *o, const void *a, const void *b)
+{
+    const struct opt_durations *da = a, *db = b;
+
+    switch (o->kind) {
+    case OPT_K_BOOL:
+    case OPT_K_IGNORED:
+        return *(const bool *)a == *(const bool *)b;
+    case OPT_K_INT:
+    case OPT_K_UINT:
+    case OPT_K_DURATION:
+    case OPT_K_PDURATION:
+        return *(const int64_t *)a == *(const int64_t *)b;
+    case OPT_K_FLOAT:
+        return pl_f64_bits(*(const double *)a) == pl_f64_bits(*(const double *)b);
+    case OPT_K_TEXT:
+    case OPT_K_SECRET:
+        return pl_str_eq(*(const pl_str *)a, *(const pl_str *)b);
+    case OPT_K_LIST:
+        return lists_equal(a, b);
+    case OPT_K_DURATIONS:
+        return da->n == db->n && (da->n == 0 || memcmp(da->v, db->v, da->n * sizeof(*da->v)) == 0);
+    case OPT_K_YAML:
+    case OPT_K_MAP:
+        return pl_str_eq(((const struct opt_yaml *)a)->text, ((const struct opt_yaml *)b)->text);
+    case OPT_K_BLOCK:
+        return false;
+    }
+    PL_UNREACHABLE("option kind");
+}

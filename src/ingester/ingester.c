@@ -1,0 +1,235 @@
+#include "ingester/internal.h"
+
+#include "base/buf.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+METRIC_DEF_GAUGE(m_instance_limits, "cortex_ingester_instance_limits", "Limits of this process, 0 when off.", "limit");
+
+static pl_str own(pl_str s)
+{
+    return pl_str_of(pl_str_dup(s), s.n);
+}
+
+static void free_str(pl_str s)
+{
+    pl_free((char *)(uintptr_t)s.p);
+}
+
+struct ingester *ing__of_ingest(struct ingest_port *p)
+{
+    return (struct ingester *)(void *)((char *)p - offsetof(struct ingester, ingest_port));
+}
+
+struct ingester *ing__of_query(struct query_port *p)
+{
+    return (struct ingester *)(void *)((char *)p - offsetof(struct ingester, query_port));
+}
+
+struct ingest_port *ingester_ingest_port(struct ingester *i)
+{
+    return &i->ingest_port;
+}
+
+struct query_port *ingester_query_port(struct ingester *i)
+{
+    return &i->query_port;
+}
+
+struct ingester *ingester_create(const struct ingester_options *o, struct overrides *limits)
+{
+    struct ingester *i = pl_new(struct ingester);
+
+    i->o = *o;
+    i->o.dir = own(o->dir);
+    i->o.admin_limit_message = own(o->admin_limit_message);
+    i->limits = limits;
+    i->ingest_port.ops = &ing__ingest_ops;
+    i->query_port.ops = &ing__query_ops;
+    i->lock_fd = -1;
+    pl_mutex_init(&i->lock, PL_RANK_INGESTER);
+    pl_cond_init(&i->changed);
+    metric_set(METRIC_CELL(m_instance_limits, PL_STR("max_tenants")), (double)o->tenants_max);
+    metric_set(METRIC_CELL(m_instance_limits, PL_STR("max_series")), (double)o->series_max);
+    metric_set(METRIC_CELL(m_instance_limits, PL_STR("max_inflight_push_requests")), (double)o->inflight_push_max);
+    metric_set(METRIC_CELL(m_instance_limits, PL_STR("max_ingestion_rate")), o->ingestion_rate_max);
+    return i;
+}
+
+void ingester_destroy(struct ingester *i)
+{
+    if (i == NULL) {
+        return;
+    }
+    PL_ASSERT(i->service == ING_NEW || i->service == ING_TERMINATED);
+    ing__tenants_free(i);
+    pl_cond_fini(&i->changed);
+    pl_mutex_fini(&i->lock);
+    free_str(i->o.dir);
+    free_str(i->o.admin_limit_message);
+    pl_free(i);
+}
+
+/* ---- the data folder ---- */
+
+static pl_status make_dirs(char *path, struct pl_err *err)
+{
+    for (char *at = path + 1;; at++) {
+        char c = *at;
+        if (c != '/' && c != '\0') {
+            continue;
+        }
+        *at = '\0';
+        if (mkdir(path, 0777) != 0 && errno != EEXIST) {
+            return pl_fail(err, PL_IO, "make data folder %s: %s", path, strerror(errno));
+        }
+        *at = c;
+        if (c == '\0') {
+            return PL_OK;
+        }
+    }
+}
+
+static pl_status fail_locked(int fd, const char *path, struct pl_err *err)
+{
+    char pid[24] = "";
+    ssize_t n = pread(fd, pid, sizeof(pid) - 1, 0);
+
+    if (n > 0) {
+        pid[n] = '\0';
+        pid[strspn(pid, "0123456789")] = '\0';
+    }
+    return pl_fail(err, PL_CONFLICT, "the data folder is in use: %s is locked by process %s", path,
+                   pid[0] != '\0' ? pid : "(unknown)");
+}
+
+/* One process per data folder: each tenant's store is locked too, but two processes that took half of the tenants each would be worse
+ * than one that refuses to start. */
+static pl_status lock_dir(struct ingester *i, const char *dir, struct pl_err *err)
+{
+    struct pl_buf path;
+    pl_status st = PL_OK;
+    int fd;
+
+    pl_buf_init(&path, 0);
+    pl_buf_printf(&path, "%s/lock", dir);
+    pl_buf_byte(&path, '\0');
+    fd = open(path.p, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0) {
+        st = pl_fail(err, PL_IO, "open %s: %s", path.p, strerror(errno));
+    } else if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        st = fail_locked(fd, path.p, err);
+        (void)close(fd);
+    } else {
+        if (ftruncate(fd, 0) != 0 || dprintf(fd, "%ld\n", (long)getpid()) < 0) {
+            pl_warn("the process id could not be written to the lock file", PL_KV_C("file", path.p)); /* it locks all the same */
+        }
+        i->lock_fd = fd;
+    }
+    pl_buf_fini(&path);
+    return st;
+}
+
+/* ---- start and stop ---- */
+
+static void set_service(struct ingester *i, enum ing_service s)
+{
+    pl_mutex_lock(&i->lock);
+    i->service = s;
+    pl_cond_broadcast(&i->changed);
+    pl_mutex_unlock(&i->lock);
+}
+
+pl_status ingester_start(struct ingester *i, struct pl_err *err)
+{
+    char *dir = pl_str_dup(i->o.dir);
+    pl_status st = pl_fail(err, PL_INVALID, "the ingester needs a data folder (blocks-storage.tsdb.dir)");
+
+    PL_ASSERT(i->service == ING_NEW);
+    if (dir[0] != '\0') {
+        set_service(i, ING_STARTING);
+        st = make_dirs(dir, err);
+    }
+    if (st == PL_OK) {
+        st = lock_dir(i, dir, err);
+    }
+    if (st == PL_OK) {
+        st = ing__tenants_open(i, err);
+    }
+    pl_free(dir);
+    if (st == PL_OK) {
+        set_service(i, ING_RUNNING);
+        ing__maintain_start(i);
+    } else {
+        ingester_stop(i);
+    }
+    return st;
+}
+
+void ingester_stop(struct ingester *i)
+{
+    set_service(i, ING_STOPPING);
+    ing__maintain_stop(i);
+    ing__tenants_close(i);
+    if (i->lock_fd >= 0) {
+        (void)close(i->lock_fd);
+        i->lock_fd = -1;
+    }
+    set_service(i, ING_TERMINATED);
+}
+
+/* The tenant whose log is being replayed, of several the one that has most to do. */
+static const struct ing_tenant *slowest_locked(const struct ingester *i)
+{
+    const struct ing_tenant *worst = NULL;
+    uint64_t worst_left = 0;
+
+    for (const struct ing_tenant *t = i->all; t != NULL; t = t->all_next) {
+        uint64_t count = atomic_load_explicit(&t->progress.segment_count, memory_order_relaxed);
+        uint64_t done = atomic_load_explicit(&t->progress.segments_done, memory_order_relaxed);
+        uint64_t left = count > done ? count - done : 0;
+        if (t->state == ING_OPENING && (worst == NULL || left > worst_left)) {
+            worst = t;
+            worst_left = left;
+        }
+    }
+    return worst;
+}
+
+bool ingester_ready(struct ingester *i, struct pl_buf *why)
+{
+    static const char *const names[] = {"New", "Starting", "Running", "Stopping", "Terminated"};
+    const struct ing_tenant *t;
+    bool ready;
+
+    pl_mutex_lock(&i->lock);
+    ready = i->service == ING_RUNNING;
+    if (!ready) {
+        pl_buf_printf(why, "ingester not ready: %s", names[i->service]);
+        t = i->service == ING_STARTING ? slowest_locked(i) : NULL;
+        if (t != NULL) {
+            uint64_t count = atomic_load_explicit(&t->progress.segment_count, memory_order_relaxed);
+            uint64_t done = atomic_load_explicit(&t->progress.segments_done, memory_order_relaxed);
+            pl_buf_printf(why, ": replaying the log of tenant %.*s: segment %" PRIu64 " of %" PRIu64 " (%" PRIu64 " of %" PRIu64
+                               " tenants are open)",
+                          PL_STR_ARG(t->name), PL_MIN(done + 1, count), count, i->open_count, i->tenant_count);
+        }
+    }
+    pl_mutex_unlock(&i->lock);
+    return ready;
+}
+
+void ingester_flush(struct ingester *i, pl_str tenant)
+{
+    for (struct ing_tenant *t = ing__tenants_next(i, NULL); t != NULL; t = ing__tenants_next(i, t)) {
+        if (tenant.n == 0 || pl_str_eq(tenant, t->name)) {
+            ing__compact(i, t, true);
+        }
+    }
+}

@@ -1,0 +1,423 @@
+#include "promql/agg.h"
+
+#include "promql/kernels.h"
+
+/* sum, avg, count, min, max, group, stddev, stdvar and quantile: every batch of the child is folded into per-group columns,
+ * so memory depends on the groups, not on the series (but for quantile, which needs all values of a step). */
+
+pl_status pq__grouping_init(struct grouping *g, struct exec *x, const struct pq_node *n, struct pl_err *err)
+{
+    *g = (struct grouping){.count = n->agg.label_count, .without = n->agg.without, .keys = {.a = x->arena}};
+    g->names = pq__names_sorted(x->arena, n->agg.labels, n->agg.label_count);
+    return g->names != NULL ? PL_OK : pq__nomem_node(x, n, err);
+}
+
+pl_status pq__group_of(uint32_t *index, bool *added, struct grouping *g, const struct op *op, struct labels ls,
+                       struct pl_err *err)
+{
+    struct pl_buf *key = &op->x->text;
+
+    if (g->without) {
+        pq__key_without(key, ls, g->names, g->count, true);
+    } else {
+        pq__key_only(key, ls, g->names, g->count);
+    }
+    return pq__keytab_put(&g->keys, pl_buf_view(key), index, added) ? PL_OK : pq__nomem(op, err);
+}
+
+pl_status pq__group_labels(struct labels *out, const struct grouping *g, const struct op *op, struct labels ls,
+                           struct pl_err *err)
+{
+    *out = g->without ? pq__labels_without(op->x->arena, ls, g->names, g->count, true)
+                      : pq__labels_only(op->x->arena, ls, g->names, g->count);
+    if (out->n > 0) {
+        PQ_TRY_ALLOC(op, out->v);
+    }
+    return PL_OK;
+}
+
+/* One group: columns over the steps. Which ones exist depends on the operator. */
+struct group {
+    struct labels labels;
+    bool drop_name;
+    double *value; /* absent until the first sample of the step; sum, minimum, mean ... */
+    double *comp;  /* Kahan compensation, or the sum of squares of stddev */
+    double *count;
+    uint8_t *running_mean; /* avg: the sum would overflow at this step */
+    double *mean;
+    /* quantile: all columns of the group */
+    double **member;
+    size_t member_count, member_cap;
+};
+
+struct agg_op {
+    struct op op;
+    struct op *child;
+    struct op *param;
+    double *param_v;
+    enum pq_agg kind;
+    struct grouping grouping;
+    struct group *groups;
+    size_t group_count, group_cap;
+    size_t at;
+    bool done;
+    double *scratch; /* quantile */
+    size_t scratch_cap;
+};
+
+static double *group_column(struct agg_op *o)
+{
+    return pl_arena_new_array_try(o->op.x->arena, double, o->op.grid.n);
+}
+
+static pl_status group_init(struct agg_op *o, struct group *g, const struct column *first, struct pl_err *err)
+{
+    size_t n = o->op.grid.n;
+    bool ok;
+
+    *g = (struct group){.value = group_column(o)};
+    ok = g->value != NULL;
+    switch (o->kind) {
+    case PQ_AGG_AVG:
+        ok = ok && (g->mean = group_column(o)) != NULL && (g->count = group_column(o)) != NULL;
+        ok = ok && (g->running_mean = pl_arena_new_array_try(o->op.x->arena, uint8_t, n)) != NULL;
+        ok = ok && (g->comp = group_column(o)) != NULL;
+        break;
+    case PQ_AGG_STDDEV:
+    case PQ_AGG_STDVAR:
+        ok = ok && (g->count = group_column(o)) != NULL && (g->mean = group_column(o)) != NULL;
+        break;
+    case PQ_AGG_SUM:
+        ok = ok && (g->comp = group_column(o)) != NULL;
+        break;
+    default:
+        break;
+    }
+    if (!ok) {
+        return pq__nomem(&o->op, err);
+    }
+    pq__fill_absent(g->value, n);
+    return pq__group_labels(&g->labels, &o->grouping, &o->op, first->labels, err);
+}
+
+/* ---- folding one column into its group; the first sample of a step starts the step ---- */
+
+static void fold_sum(struct group *g, const double *restrict v, size_t n)
+{
+    double *restrict sum = g->value, *restrict comp = g->comp;
+
+    for (size_t i = 0; i < n; i++) {
+        double s = sum[i], x = v[i], t, lost;
+
+        if (pq_is_absent(x)) {
+            continue;
+        }
+        if (pq_is_absent(s)) {
+            sum[i] = x;
+            continue;
+        }
+        t = s + x;
+        lost = fabs(s) >= fabs(x) ? (s - t) + x : (x - t) + s;
+        comp[i] = PL_UNLIKELY(isinf(t)) ? 0 : comp[i] + lost;
+        sum[i] = t;
+    }
+}
+
+static void fold_avg(struct group *g, const double *restrict v, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        double count, share;
+
+        if (pq_is_absent(v[i])) {
+            continue;
+        }
+        if (pq_is_absent(g->value[i])) {
+            g->value[i] = v[i];
+            g->count[i] = 1;
+            continue;
+        }
+        count = ++g->count[i];
+        if (!g->running_mean[i]) {
+            double s = g->value[i], c = g->comp[i];
+
+            kahan_inc(v[i], &s, &c);
+            if (!isinf(s)) {
+                g->value[i] = s;
+                g->comp[i] = c;
+                continue;
+            }
+            g->running_mean[i] = 1;
+            g->mean[i] = g->value[i] / (count - 1);
+            g->comp[i] /= count - 1;
+        }
+        share = (count - 1) / count;
+        g->mean[i] *= share;
+        g->comp[i] *= share;
+        kahan_inc(v[i] / count, &g->mean[i], &g->comp[i]);
+    }
+}
+
+static void fold_variance(struct group *g, const double *restrict v, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        double d;
+
+        if (pq_is_absent(v[i])) {
+            continue;
+        }
+        if (pq_is_absent(g->value[i])) {
+            g->value[i] = isnan(v[i]) || isinf(v[i]) ? pq_nan() : 0;
+            g->mean[i] = v[i];
+            g->count[i] = 1;
+            continue;
+        }
+        g->count[i]++;
+        d = v[i] - g->mean[i];
+        g->mean[i] += d / g->count[i];
+        g->value[i] += d * (v[i] - g->mean[i]);
+    }
+}
+
+static void fold_extreme(struct group *g, const double *restrict v, size_t n, bool max)
+{
+    double *restrict m = g->value;
+
+    for (size_t i = 0; i < n; i++) {
+        if (!pq_is_absent(v[i]) && (isnan(m[i]) || (max ? m[i] < v[i] : m[i] > v[i]))) {
+            m[i] = v[i]; /* an absent value is a NaN too */
+        }
+    }
+}
+
+static void fold_count(struct group *g, const double *restrict v, size_t n, bool count)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!pq_is_absent(v[i])) {
+            g->value[i] = count && !pq_is_absent(g->value[i]) ? g->value[i] + 1 : 1;
+        }
+    }
+}
+
+static pl_status fold_member(struct agg_op *o, struct group *g, double *v, struct pl_err *err)
+{
+    if (g->member_count == g->member_cap) {
+        size_t cap = PL_MAX(g->member_cap * 2, (size_t)8);
+        double **grown = pl_arena_new_array_try(o->op.x->arena, double *, cap);
+
+        PQ_TRY_ALLOC(&o->op, grown);
+        if (g->member_count > 0) {
+            memcpy(grown, g->member, g->member_count * sizeof(*grown));
+        }
+        g->member = grown;
+        g->member_cap = cap;
+    }
+    g->member[g->member_count++] = v;
+    return PL_OK;
+}
+
+static pl_status fold(struct agg_op *o, struct group *g, const struct column *c, struct pl_err *err)
+{
+    size_t n = o->op.grid.n;
+
+    switch (o->kind) {
+    case PQ_AGG_SUM:
+        fold_sum(g, c->v, n);
+        return PL_OK;
+    case PQ_AGG_AVG:
+        fold_avg(g, c->v, n);
+        return PL_OK;
+    case PQ_AGG_STDDEV:
+    case PQ_AGG_STDVAR:
+        fold_variance(g, c->v, n);
+        return PL_OK;
+    case PQ_AGG_MIN:
+    case PQ_AGG_MAX:
+        fold_extreme(g, c->v, n, o->kind == PQ_AGG_MAX);
+        return PL_OK;
+    case PQ_AGG_COUNT:
+    case PQ_AGG_GROUP:
+        fold_count(g, c->v, n, o->kind == PQ_AGG_COUNT);
+        return PL_OK;
+    case PQ_AGG_QUANTILE:
+        return fold_member(o, g, c->v, err);
+    case PQ_AGG_TOPK:
+    case PQ_AGG_BOTTOMK:
+    case PQ_AGG_COUNT_VALUES:
+    case PQ_AGG_LIMITK:
+    case PQ_AGG_LIMIT_RATIO:
+        break;
+    }
+    PL_UNREACHABLE("aggregation");
+}
+
+/* ---- results ---- */
+
+static void finish_quantile(struct agg_op *o, struct group *g)
+{
+    for (size_t i = 0; i < o->op.grid.n; i++) {
+        size_t n = 0;
+
+        for (size_t m = 0; m < g->member_count; m++) {
+            if (!pq_is_absent(g->member[m][i])) {
+                o->scratch[n++] = g->member[m][i];
+            }
+        }
+        if (n > 0) {
+            g->value[i] = pq__quantile(o->param_v[i], o->scratch, n);
+        }
+    }
+}
+
+static void finish(struct agg_op *o, struct group *g)
+{
+    size_t n = o->op.grid.n;
+    double *v = g->value;
+
+    for (size_t i = 0; i < n; i++) {
+        if (pq_is_absent(v[i])) {
+            continue;
+        }
+        switch (o->kind) {
+        case PQ_AGG_SUM:
+            v[i] += g->comp[i];
+            break;
+        case PQ_AGG_AVG:
+            v[i] = g->running_mean[i] ? g->mean[i] + g->comp[i] : v[i] / g->count[i] + g->comp[i] / g->count[i];
+            break;
+        case PQ_AGG_STDDEV:
+            v[i] = sqrt(v[i] / g->count[i]);
+            break;
+        case PQ_AGG_STDVAR:
+            v[i] = v[i] / g->count[i];
+            break;
+        default:
+            return;
+        }
+    }
+}
+
+/* Which parameter values are out of range is said once a query, as Prometheus does. */
+static void warn_quantile(struct agg_op *o)
+{
+    struct pq_pos pos = o->op.node->agg.param->pos;
+    double min = INFINITY, max = -INFINITY;
+    bool nan = false;
+
+    for (size_t i = 0; i < o->op.grid.n; i++) {
+        nan = nan || isnan(o->param_v[i]);
+        min = o->param_v[i] < min ? o->param_v[i] : min;
+        max = o->param_v[i] > max ? o->param_v[i] : max;
+    }
+    if (nan) {
+        pq__note_quantile(o->op.x, pos, pq_nan());
+    }
+    if (max > 1) {
+        pq__note_quantile(o->op.x, pos, max);
+    }
+    if (min < 0) {
+        pq__note_quantile(o->op.x, pos, min);
+    }
+}
+
+static pl_status agg_group(struct agg_op *o, struct group **out, const struct column *c, struct pl_err *err)
+{
+    uint32_t index;
+    bool added;
+
+    PL_TRY(pq__group_of(&index, &added, &o->grouping, &o->op, c->labels, err));
+    if (added) {
+        if (o->group_count == o->group_cap) {
+            size_t cap = PL_MAX(o->group_cap * 2, (size_t)16);
+            struct group *grown = pl_arena_new_array_try(o->op.x->arena, struct group, cap);
+
+            PQ_TRY_ALLOC(&o->op, grown);
+            if (o->group_count > 0) {
+                memcpy(grown, o->groups, o->group_count * sizeof(*grown));
+            }
+            o->groups = grown;
+            o->group_cap = cap;
+        }
+        PL_TRY(group_init(o, &o->groups[o->group_count++], c, err));
+    }
+    *out = &o->groups[index];
+    (*out)->drop_name = (*out)->drop_name || c->drop_name;
+    return PL_OK;
+}
+
+static pl_status agg_run(struct agg_op *o, struct pl_err *err)
+{
+    size_t members = 0;
+
+    if (o->param != NULL) {
+        PL_TRY(pq__scalar(o->param, &o->param_v, err));
+        pq__keep(o->child);
+        warn_quantile(o);
+    }
+    for (;;) {
+        struct batch b;
+
+        PL_TRY(pq__next(o->child, &b, err));
+        if (b.n == 0) {
+            break;
+        }
+        for (size_t i = 0; i < b.n; i++) {
+            struct group *g;
+
+            PL_TRY(agg_group(o, &g, &b.col[i], err));
+            PL_TRY(fold(o, g, &b.col[i], err));
+            members = PL_MAX(members, g->member_count);
+        }
+    }
+    if (o->kind == PQ_AGG_QUANTILE) {
+        o->scratch = pl_arena_new_array_try(o->op.x->arena, double, members + 1);
+        PQ_TRY_ALLOC(&o->op, o->scratch);
+    }
+    return PL_OK;
+}
+
+static pl_status agg_next(struct op *op, struct batch *out, struct pl_err *err)
+{
+    struct agg_op *o = (struct agg_op *)op;
+    size_t max = pq__batch_max(op->grid);
+
+    if (!o->done) {
+        PL_TRY(agg_run(o, err));
+        o->done = true;
+    }
+    out->col = op->cols;
+    for (; out->n < max && o->at < o->group_count; o->at++) {
+        struct group *g = &o->groups[o->at];
+
+        if (o->kind == PQ_AGG_QUANTILE) {
+            PL_TRY(pq__check(op->x, err));
+            finish_quantile(o, g);
+        } else {
+            finish(o, g);
+        }
+        if (pq__any(g->value, op->grid.n)) {
+            out->col[out->n++] = (struct column){.labels = g->labels, .v = g->value, .drop_name = g->drop_name};
+        }
+    }
+    return PL_OK;
+}
+
+static const struct op_ops agg_ops = {"aggregation", agg_next};
+
+pl_status pq__make_aggregate(struct op **out, struct exec *x, const struct pq_node *n, struct scope s,
+                             struct pl_err *err)
+{
+    struct agg_op *o = pl_arena_zero_try(x->arena, sizeof(*o));
+
+    if (o == NULL) {
+        return pq__nomem_node(x, n, err);
+    }
+    PL_TRY(pq__op_init(&o->op, &agg_ops, x, n, s.grid, err));
+    o->kind = n->agg.op;
+    PL_TRY(pq__grouping_init(&o->grouping, x, n, err));
+    if (o->kind == PQ_AGG_QUANTILE) {
+        PL_TRY(pq__plan(&o->param, x, n->agg.param, s, err));
+    }
+    PL_TRY(pq__plan(&o->child, x, n->agg.expr, s, err));
+    *out = &o->op;
+    return PL_OK;
+}

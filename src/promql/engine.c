@@ -1,0 +1,269 @@
+#include "promql/engine.h"
+
+#include "base/clock.h"
+#include "promql/eval.h"
+
+#include <stdlib.h>
+
+static int series_cmp(const void *a, const void *b)
+{
+    return labels_cmp(((const struct pq_series *)a)->labels, ((const struct pq_series *)b)->labels);
+}
+
+static void result_sort(struct pq_result *r)
+{
+    for (size_t i = 1; i < r->series_count; i++) {
+        if (series_cmp(&r->series[i - 1], &r->series[i]) > 0) {
+            qsort(r->series, r->series_count, sizeof(*r->series), series_cmp);
+            return;
+        }
+    }
+}
+
+/* A growing list of series for the result. */
+struct result_list {
+    struct pq_series *v;
+    size_t n, cap;
+};
+
+static struct pq_series *result_add(struct pl_arena *a, struct result_list *l)
+{
+    if (l->n == l->cap) {
+        size_t cap = PL_MAX(l->cap * 2, (size_t)16);
+        struct pq_series *grown = pl_arena_new_array_try(a, struct pq_series, cap);
+
+        if (grown == NULL) {
+            return NULL;
+        }
+        if (l->n > 0) {
+            memcpy(grown, l->v, l->n * sizeof(*grown));
+        }
+        l->v = grown;
+        l->cap = cap;
+    }
+    return &l->v[l->n++];
+}
+
+static bool result_points(struct pl_arena *a, struct pq_series *out, const struct column *c, struct grid g)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < g.n; i++) {
+        n += !pq_is_absent(c->v[i]);
+    }
+    out->labels = c->labels;
+    out->count = 0;
+    out->points = pl_arena_alloc_try(a, n * sizeof(*out->points));
+    for (size_t i = 0; out->points != NULL && i < g.n; i++) {
+        if (!pq_is_absent(c->v[i])) {
+            out->points[out->count++] = (struct pq_point){.t_ms = grid_at(g, i), .v = c->v[i]};
+        }
+    }
+    return out->points != NULL;
+}
+
+/* Delayed name removal: names go now, and series that became equal are joined. */
+static pl_status finish_names(struct op **op, struct exec *x, struct pl_err *err)
+{
+    return x->q->delayed_name_removal ? pq__make_merge(op, *op, true, err) : PL_OK;
+}
+
+static pl_status collect(struct result_list *list, struct op *op, struct exec *x, struct pl_err *err)
+{
+    for (;;) {
+        struct batch b;
+
+        PL_TRY(pq__next(op, &b, err));
+        if (b.n == 0) {
+            return PL_OK;
+        }
+        for (size_t i = 0; i < b.n; i++) {
+            struct pq_series *s;
+
+            if (!pq__any(b.col[i].v, op->grid.n)) {
+                continue;
+            }
+            s = result_add(x->arena, list);
+            PQ_TRY_ALLOC(op, s);
+            if (!result_points(x->arena, s, &b.col[i], op->grid)) {
+                return pq__nomem(op, err);
+            }
+        }
+    }
+}
+
+static pl_status run_columns(struct pq_result *out, struct exec *x, const struct pq_node *node, struct scope s,
+                             struct pl_err *err)
+{
+    int64_t start_ns = pl_now_mono_ns();
+    struct result_list list = {0};
+    struct op *op;
+
+    PL_TRY(pq__plan(&op, x, node, s, err));
+    PL_TRY(finish_names(&op, x, err));
+    x->stats.prepare_ns = pl_now_mono_ns() - start_ns;
+    PL_TRY(collect(&list, op, x, err));
+    out->series = list.v;
+    out->series_count = list.n;
+    return PL_OK;
+}
+
+/* `m[5m]` as an instant query: the stored samples themselves. */
+static pl_status run_matrix_selector(struct pq_result *out, struct exec *x, const struct pq_node *n, int64_t t_ms,
+                                     struct tally *tally, struct pl_err *err)
+{
+    const struct pq_node *selector = n->matrix.selector;
+    struct result_list list = {0};
+    struct selection sel;
+    struct samples buf = {0};
+    size_t cap = 0;
+    struct when w;
+    int64_t range_ms = n->matrix.range_ms, ref;
+
+    PL_TRY(pq__when(&w, x, &selector->selector.time, err));
+    if (n->matrix.range_expr != NULL) {
+        PL_TRY(pq__duration(&range_ms, x, n->matrix.range_expr, false, err));
+    }
+    if (selector->selector.anchored || selector->selector.smoothed) {
+        return pl_fail(err, PL_UNIMPLEMENTED,
+                       "a range selector with anchored or smoothed as the result is not implemented yet");
+    }
+    ref = (w.fixed ? w.at_ms : t_ms) - w.offset_ms;
+    PL_TRY(pq__select(&sel, x, selector, ref - range_ms + 1, ref, range_ms, 0, err));
+    for (size_t i = 0; i < sel.list.n; i++) {
+        struct pq_series *s;
+
+        PL_TRY(pq__check(x, err));
+        PL_TRY(pq__decode_live(x, n, &sel, i, &buf, &cap, err));
+        if (buf.n == 0) {
+            continue;
+        }
+        tally->total += buf.n;
+        PL_TRY(pq__count_samples(x, buf.n, err));
+        s = result_add(x->arena, &list);
+        if (s == NULL || (s->points = pl_arena_alloc_try(x->arena, buf.n * sizeof(*s->points))) == NULL) {
+            return pq__nomem_node(x, n, err);
+        }
+        s->labels = sel.list.v[i].labels;
+        s->count = buf.n;
+        for (size_t j = 0; j < buf.n; j++) {
+            s->points[j] = (struct pq_point){.t_ms = buf.t[j], .v = buf.v[j]};
+        }
+    }
+    out->series = list.v;
+    out->series_count = list.n;
+    return PL_OK;
+}
+
+static pl_status run_matrix(struct pq_result *out, struct exec *x, const struct pq_node *n, struct scope s,
+                            struct pl_err *err)
+{
+    struct when w;
+    int64_t range_ms;
+    struct scope inner = s;
+
+    if (n->kind == PQ_MATRIX_SELECTOR) {
+        return run_matrix_selector(out, x, n, s.grid.start_ms, s.tally, err);
+    }
+    PL_ASSERT(n->kind == PQ_SUBQUERY);
+    PL_TRY(pq__subquery_grid(&inner.grid, &range_ms, &w, x, n, s.grid, err));
+    inner.tally = &(struct tally){0};
+    if (inner.grid.n > 0) {
+        PL_TRY(run_columns(out, x, n->subquery.expr, inner, err));
+    }
+    s.tally->total += inner.tally->total;
+    return PL_OK;
+}
+
+static pl_status query_check(const struct pq_query *q, struct pl_err *err)
+{
+    if (q->step_ms > 0 && q->expr->type != PQ_SCALAR && q->expr->type != PQ_VECTOR) {
+        return pl_fail(err, PL_INVALID,
+                       "invalid expression type \"%s\" for range query, must be Scalar or instant Vector",
+                       pq_type_name(q->expr->type));
+    }
+    if (q->step_ms < 0 || q->end_ms < q->start_ms) {
+        return pl_fail(err, PL_INVALID, "end timestamp must not be before start time");
+    }
+    if (q->start_ms < -PQ_TIME_LIMIT_MS || q->end_ms > PQ_TIME_LIMIT_MS) {
+        return pl_fail(err, PL_INVALID, "query time is out of range");
+    }
+    return PL_OK;
+}
+
+static pl_status run(struct pq_result *out, struct exec *x, struct tally *tally, struct pl_err *err)
+{
+    const struct pq_query *q = x->q;
+    const struct pq_node *root = pq__unparen(q->expr);
+    struct scope s = {.grid = {.start_ms = q->start_ms, .step_ms = 1, .n = 1}, .tally = tally};
+    int64_t start_ns = pl_now_mono_ns();
+
+    if (q->step_ms > 0) {
+        uint64_t span = (uint64_t)q->end_ms - (uint64_t)q->start_ms;
+
+        s.grid.step_ms = q->step_ms;
+        s.grid.n = span / (uint64_t)q->step_ms + 1;
+    }
+    if (q->per_step_stats) {
+        tally->per_step = pl_arena_new_array_try(x->arena, uint64_t, s.grid.n);
+        if (tally->per_step == NULL) {
+            return pq__nomem_node(x, q->expr, err);
+        }
+    }
+    out->type = root->type;
+    out->t_ms = q->start_ms;
+    switch (root->type) {
+    case PQ_STRING:
+        out->string = root->string;
+        return PL_OK;
+    case PQ_MATRIX:
+        PL_TRY(run_matrix(out, x, root, s, err));
+        break;
+    case PQ_SCALAR:
+    case PQ_VECTOR:
+        PL_TRY(run_columns(out, x, root, s, err));
+        break;
+    case PQ_NONE:
+        return pl_fail(err, PL_INVALID, "the expression has no value");
+    }
+    x->stats.eval_ns = pl_now_mono_ns() - start_ns - x->stats.prepare_ns;
+    start_ns = pl_now_mono_ns();
+    if (q->step_ms > 0) {
+        out->type = PQ_MATRIX;
+    }
+    if (out->type == PQ_SCALAR) {
+        out->scalar = out->series_count > 0 ? out->series[0].points[0].v : pq_nan();
+        out->series_count = 0;
+    } else if (out->type == PQ_MATRIX) {
+        result_sort(out);
+    }
+    x->stats.sort_ns = pl_now_mono_ns() - start_ns;
+    return PL_OK;
+}
+
+pl_status pq_run(struct pq_result *out, struct pl_arena *a, struct series_source *source, const struct pq_query *q,
+                 struct pl_err *err)
+{
+    struct exec x = {.arena = a, .source = source, .q = q};
+    struct tally tally = {0};
+    struct pq_result r = {0};
+    pl_status st;
+
+    PL_TRY(query_check(q, err));
+    pl_buf_init(&x.text, 0);
+    st = run(&r, &x, &tally, err);
+    if (st == PL_OK && !pq__notes_finish(&r.notes, &x)) {
+        st = pq__nomem_node(&x, q->expr, err);
+    }
+    if (st == PL_OK) {
+        x.stats.samples_total = tally.total;
+        x.stats.samples_per_step = tally.per_step;
+        x.stats.step_count = tally.per_step != NULL && q->step_ms > 0
+                                 ? (size_t)(((uint64_t)q->end_ms - (uint64_t)q->start_ms) / (uint64_t)q->step_ms) + 1
+                                 : (size_t)(tally.per_step != NULL);
+        r.stats = x.stats;
+        *out = r;
+    }
+    pl_buf_fini(&x.text);
+    return st;
+}

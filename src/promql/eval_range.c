@@ -1,0 +1,353 @@
+#include "promql/functions_def.h"
+#include "promql/kernels.h"
+
+/* Functions over range vectors: one series at a time is decoded (or taken from a subquery), its windows are laid over the
+ * samples once, and one kernel fills the whole column. */
+
+struct range_op {
+    struct op op;
+    struct tally *tally;
+    int func;
+    window_fn kernel;
+    struct op *arg[2]; /* scalar arguments */
+    /* where samples come from: a selection, or a subquery's columns */
+    struct selection sel;
+    struct op *sub;
+    struct batch sub_batch;
+    size_t at;
+    struct samples buf;
+    size_t cap;
+    uint32_t *lo, *hi;
+    struct windows w;
+    size_t scratch_cap;
+    struct pq_pos pos;      /* of the range argument, for annotations */
+    bool begun, keeps_name, bad_quantile, warns_counter, extended;
+    struct keytab seen;     /* label sets handed out: two equal ones are an error */
+};
+
+static pl_status range_begin(struct range_op *o, struct pl_err *err)
+{
+    struct op *op = &o->op;
+
+    o->lo = pl_arena_new_array_try(op->x->arena, uint32_t, op->grid.n);
+    o->hi = pl_arena_new_array_try(op->x->arena, uint32_t, op->grid.n);
+    if (o->lo == NULL || o->hi == NULL) {
+        return pq__nomem(op, err);
+    }
+    o->w.lo = o->lo;
+    o->w.hi = o->hi;
+    for (size_t i = 0; i < 2 && o->arg[i] != NULL; i++) {
+        double *v;
+
+        PL_TRY(pq__scalar(o->arg[i], &v, err));
+        o->w.arg[i] = v;
+    }
+    if (o->func == PQ_FN_QUANTILE_OVER_TIME) {
+        for (size_t i = 0; i < op->grid.n; i++) {
+            o->bad_quantile = o->bad_quantile || !(o->w.arg[0][i] >= 0 && o->w.arg[0][i] <= 1);
+        }
+    }
+    o->begun = true;
+    return PL_OK;
+}
+
+static pl_status samples_room(struct range_op *o, size_t n, struct pl_err *err)
+{
+    if (n > o->cap) {
+        o->buf.t = pl_arena_new_array_try(o->op.x->arena, int64_t, n);
+        o->buf.v = pl_arena_new_array_try(o->op.x->arena, double, n);
+        if (o->buf.t == NULL || o->buf.v == NULL) {
+            return pq__nomem(&o->op, err);
+        }
+        o->cap = n;
+    }
+    return PL_OK;
+}
+
+/* The samples of the next column of the subquery. */
+static pl_status load_column(struct range_op *o, const struct column *c, struct pl_err *err)
+{
+    struct grid g = o->sub->grid;
+    size_t n = 0;
+
+    PL_TRY(samples_room(o, g.n, err));
+    for (size_t i = 0; i < g.n; i++) {
+        o->buf.t[n] = grid_at(g, i);
+        o->buf.v[n] = c->v[i];
+        n += !pq_is_absent(c->v[i]);
+    }
+    o->buf.n = n;
+    return PL_OK;
+}
+
+/* Fills buf with the next series that has samples; *more is false at the end. */
+static pl_status load_next(struct range_op *o, struct column *c, bool *more, struct pl_err *err)
+{
+    *more = true;
+    if (o->sub == NULL) {
+        while (o->at < o->sel.list.n) {
+            size_t i = o->at++;
+
+            PL_TRY(pq__decode_live(o->op.x, o->op.node, &o->sel, i, &o->buf, &o->cap, err));
+            if (o->buf.n > 0) {
+                c->labels = o->sel.list.v[i].labels;
+                c->drop_name = false;
+                return PL_OK;
+            }
+        }
+        *more = false;
+        return PL_OK;
+    }
+    if (o->at == o->sub_batch.n) {
+        PL_TRY(pq__next(o->sub, &o->sub_batch, err));
+        o->at = 0;
+    }
+    *more = o->sub_batch.n > 0;
+    if (*more) {
+        const struct column *from = &o->sub_batch.col[o->at++];
+
+        PL_TRY(load_column(o, from, err));
+        c->labels = from->labels;
+        c->drop_name = from->drop_name;
+    }
+    return PL_OK;
+}
+
+static pl_status windows_begin(struct range_op *o, struct pl_err *err)
+{
+    if (o->buf.n > o->scratch_cap) {
+        size_t cap = PL_MAX(o->buf.n, o->scratch_cap * 2);
+
+        o->w.scratch = pl_arena_new_array_try(o->op.x->arena, double, 2 * cap);
+        PQ_TRY_ALLOC(&o->op, o->w.scratch);
+        o->scratch_cap = cap;
+    }
+    o->w.t = o->buf.t;
+    o->w.v = o->buf.v;
+    o->w.n = o->buf.n;
+    pq__windows_fill(o->lo, o->hi, &o->w);
+    return PL_OK;
+}
+
+static void tally_windows(const struct range_op *o)
+{
+    uint64_t total = 0;
+
+    for (size_t i = 0; i < o->op.grid.n; i++) {
+        total += o->hi[i] - o->lo[i];
+    }
+    o->tally->total += total;
+    if (o->tally->per_step != NULL) {
+        for (size_t i = 0; i < o->op.grid.n; i++) {
+            o->tally->per_step[i] += o->hi[i] - o->lo[i];
+        }
+    }
+}
+
+/* Arguments are only looked at where there are samples, as Prometheus does. */
+static pl_status check_arguments(struct range_op *o, struct pl_err *err)
+{
+    if (o->func == PQ_FN_DOUBLE_EXPONENTIAL_SMOOTHING) {
+        for (size_t i = 0; i < o->op.grid.n; i++) {
+            double sf = o->w.arg[0][i], tf = o->w.arg[1][i];
+
+            if (o->hi[i] > o->lo[i] && (sf <= 0 || sf >= 1)) {
+                return pl_fail(err, PL_EXEC, "invalid smoothing factor. Expected: 0 < sf < 1, got: %f", sf);
+            }
+            if (o->hi[i] > o->lo[i] && (tf <= 0 || tf >= 1)) {
+                return pl_fail(err, PL_EXEC, "invalid trend factor. Expected: 0 < tf < 1, got: %f", tf);
+            }
+        }
+    }
+    for (size_t i = 0; o->bad_quantile && i < o->op.grid.n; i++) {
+        double q = o->w.arg[0][i];
+
+        if (o->hi[i] > o->lo[i] && !(q >= 0 && q <= 1)) {
+            pq__note_quantile(o->op.x, o->op.node->call.args[0]->pos, q);
+        }
+    }
+    return PL_OK;
+}
+
+static bool name_says_counter(pl_str name)
+{
+    return pl_str_ends(name, PL_STR("_total")) || pl_str_ends(name, PL_STR("_sum")) ||
+           pl_str_ends(name, PL_STR("_count")) || pl_str_ends(name, PL_STR("_bucket"));
+}
+
+static pl_status range_finish(struct range_op *o, struct column *c, struct pl_err *err)
+{
+    struct op *op = &o->op;
+    uint32_t index;
+    bool added;
+
+    if (o->warns_counter) {
+        pl_str name = labels_get(c->labels, LABEL_METRIC_NAME);
+
+        if (name.n > 0 && !name_says_counter(name)) {
+            pq__note_named(op->x, true, o->pos,
+                           "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: ", name);
+        }
+    }
+    if (o->keeps_name) {
+        return PL_OK;
+    }
+    PL_TRY(pq__drop_name(op, c, err));
+    if (op->x->q->delayed_name_removal) {
+        return PL_OK;
+    }
+    pq__key_all(&op->x->text, c->labels);
+    if (!pq__keytab_put(&o->seen, pl_buf_view(&op->x->text), &index, &added)) {
+        return pq__nomem(op, err);
+    }
+    return added ? PL_OK : pl_fail(err, PL_EXEC, "vector cannot contain metrics with the same labelset");
+}
+
+static pl_status range_next(struct op *op, struct batch *out, struct pl_err *err)
+{
+    struct range_op *o = (struct range_op *)op;
+    size_t max = pq__batch_max(op->grid), points = 0, seen = 0;
+
+    if (!o->begun) {
+        PL_TRY(range_begin(o, err));
+    }
+    PL_TRY(pq__cols_begin(op, err));
+    out->col = op->cols;
+    while (out->n < max) {
+        struct column c;
+        size_t count = 0;
+        bool more;
+
+        PL_TRY(load_next(o, &c, &more, err));
+        if (!more) {
+            break;
+        }
+        if (seen++ % max == max - 1) {
+            PL_TRY(pq__check(op->x, err));
+        }
+        PL_TRY(windows_begin(o, err));
+        tally_windows(o);
+        PL_TRY(check_arguments(o, err));
+        c.v = pq__col_take(op);
+        PQ_TRY_ALLOC(op, c.v);
+        o->kernel(&o->w, c.v);
+        for (size_t i = 0; i < op->grid.n; i++) {
+            count += !pq_is_absent(c.v[i]);
+        }
+        if (count == 0) {
+            pq__col_untake(op);
+            continue;
+        }
+        points += count;
+        PL_TRY(range_finish(o, &c, err));
+        out->col[out->n++] = c;
+    }
+    return pq__count_samples(op->x, points, err);
+}
+
+static const struct op_ops range_ops = {"range function", range_next};
+
+static pl_status extended_kernel(struct range_op *o, const struct pq_node *n, const struct pq_node *sel,
+                                 struct pl_err *err)
+{
+    if (!sel->selector.anchored && !sel->selector.smoothed) {
+        return PL_OK;
+    }
+    o->extended = true;
+    if (sel->selector.anchored) {
+        o->kernel = pq__window_kernel_anchored(o->func);
+        if (o->kernel == NULL) {
+            return pl_fail(err, PL_EXEC,
+                           "anchored modifier can only be used with: changes, delta, increase, rate, resets - not with %s",
+                           n->call.func->name);
+        }
+        return PL_OK;
+    }
+    o->kernel = pq__window_kernel_smoothed(o->func);
+    if (o->kernel == NULL) {
+        return pl_fail(err, PL_EXEC, "smoothed modifier can only be used with: delta, increase, rate - not with %s",
+                       n->call.func->name);
+    }
+    return PL_OK;
+}
+
+static pl_status range_from_selector(struct range_op *o, const struct pq_node *m, const struct pq_node *n,
+                                     struct scope s, struct pl_err *err)
+{
+    const struct pq_node *sel = pq__unparen(m->matrix.selector);
+    struct exec *x = o->op.x;
+    int64_t range_ms = m->matrix.range_ms, before, after = 0;
+    struct when when;
+
+    PL_TRY(pq__when(&when, x, &sel->selector.time, err));
+    if (m->matrix.range_expr != NULL) {
+        PL_TRY(pq__duration(&range_ms, x, m->matrix.range_expr, false, err));
+    }
+    PL_TRY(extended_kernel(o, n, sel, err));
+    before = range_ms;
+    if (o->extended) {
+        before += x->q->lookback_ms;
+        after = sel->selector.smoothed ? x->q->lookback_ms : 0;
+    }
+    o->w.range_ms = range_ms;
+    o->w.ref0_ms = pq__ref(when, s.grid, 0);
+    o->w.ref_step_ms = when.fixed ? 0 : s.grid.step_ms;
+    return pq__select(&o->sel, x, sel, o->w.ref0_ms - before + 1,
+                      pq__ref(when, s.grid, s.grid.n - 1) + after, range_ms, s.grid.step_ms, err);
+}
+
+static pl_status range_from_subquery(struct range_op *o, const struct pq_node *m, struct scope s, struct pl_err *err)
+{
+    struct exec *x = o->op.x;
+    struct scope inner = {.tally = pl_arena_zero_try(x->arena, sizeof(struct tally))};
+    struct when when;
+
+    PQ_TRY_ALLOC(&o->op, inner.tally);
+    PL_TRY(pq__subquery_grid(&inner.grid, &o->w.range_ms, &when, x, m, s.grid, err));
+    o->w.ref0_ms = pq__ref(when, s.grid, 0);
+    o->w.ref_step_ms = when.fixed ? 0 : s.grid.step_ms;
+    if (inner.grid.n > 0) {
+        PL_TRY(pq__plan(&o->sub, x, m->subquery.expr, inner, err));
+    }
+    return PL_OK;
+}
+
+pl_status pq__make_range_call(struct op **out, struct exec *x, const struct pq_node *n, struct scope s,
+                              struct pl_err *err)
+{
+    struct range_op *o = pl_arena_zero_try(x->arena, sizeof(*o));
+    size_t args = 0;
+
+    if (o == NULL) {
+        return pq__nomem_node(x, n, err);
+    }
+    PL_TRY(pq__op_init(&o->op, &range_ops, x, n, s.grid, err));
+    o->tally = s.tally;
+    o->func = n->call.func->kernel;
+    o->kernel = pq__window_kernel(o->func);
+    o->seen.a = x->arena;
+    o->keeps_name = o->func == PQ_FN_LAST_OVER_TIME || o->func == PQ_FN_FIRST_OVER_TIME;
+    o->warns_counter = o->func == PQ_FN_RATE || o->func == PQ_FN_INCREASE;
+    o->w = (struct windows){.steps = s.grid.n,
+                            .ts0_ms = s.grid.start_ms,
+                            .ts_step_ms = s.grid.step_ms,
+                            .lookback_ms = x->q->lookback_ms};
+    if (o->kernel == NULL) {
+        return pl_fail(err, PL_UNIMPLEMENTED, "function \"%s\" is not implemented yet", n->call.func->name);
+    }
+    for (uint32_t i = 0; i < n->call.arg_count; i++) {
+        const struct pq_node *a = pq__unparen(n->call.args[i]);
+
+        if (a->kind == PQ_MATRIX_SELECTOR) {
+            o->pos = a->pos;
+            PL_TRY(range_from_selector(o, a, n, s, err));
+        } else if (a->kind == PQ_SUBQUERY) {
+            o->pos = a->pos;
+            PL_TRY(range_from_subquery(o, a, s, err));
+        } else if (a->type == PQ_SCALAR && args < 2) {
+            PL_TRY(pq__plan(&o->arg[args++], x, a, s, err));
+        }
+    }
+    *out = &o->op;
+    return PL_OK;
+}

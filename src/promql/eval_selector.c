@@ -1,0 +1,215 @@
+#include "promql/eval.h"
+
+/* Instant vector selectors, and what every reader of stored series shares. */
+
+static pl_str hint_func(const struct pq_node *n)
+{
+    (void)n;
+    return PL_STR_NULL; /* projection hints come with the stores that use them */
+}
+
+pl_status pq__select(struct selection *out, struct exec *x, const struct pq_node *selector, int64_t mint_ms,
+                     int64_t maxt_ms, int64_t range_ms, int64_t step_ms, struct pl_err *err)
+{
+    const struct series_select sel = {.matchers = selector->selector.matchers,
+                                      .matcher_count = selector->selector.matcher_count,
+                                      .mint_ms = mint_ms,
+                                      .maxt_ms = maxt_ms,
+                                      .step_ms = step_ms,
+                                      .range_ms = range_ms,
+                                      .func = hint_func(selector),
+                                      .series_max = x->q->series_max,
+                                      .chunks_max = x->q->chunks_max,
+                                      .cancel = x->q->cancel};
+    pl_status st;
+
+    *out = (struct selection){.mint_ms = mint_ms, .maxt_ms = maxt_ms};
+    st = x->source->ops->select(x->source, x->arena, &sel, &out->list, err);
+    if (st != PL_OK) {
+        if (st == PL_CANCELED) {
+            return pl_fail(err, PL_CANCELED, "query was canceled in expression evaluation");
+        }
+        if (st != PL_LIMIT && st != PL_TIMEOUT) {
+            pl_wrap(err, "expanding series");
+        }
+        return st;
+    }
+    x->stats.series_fetched += out->list.n;
+    for (size_t i = 0; i < out->list.n; i++) {
+        const struct series_view *s = &out->list.v[i];
+
+        x->stats.chunks_fetched += s->chunk_count;
+        for (uint32_t c = 0; c < s->chunk_count; c++) {
+            x->stats.bytes_fetched += s->chunks[c].size;
+        }
+    }
+    return PL_OK;
+}
+
+static pl_status decode(struct exec *x, const struct pq_node *n, const struct selection *sel, size_t i,
+                        struct samples *buf, size_t *cap, struct pl_err *err)
+{
+    pl_status st = series_decode(&sel->list.v[i], sel->mint_ms, sel->maxt_ms, x->arena, buf, cap, err);
+
+    if (st == PL_LIMIT) {
+        return pq__nomem_node(x, n, err);
+    }
+    if (st != PL_OK) {
+        pl_wrap(err, "expanding series");
+    }
+    return st;
+}
+
+pl_status pq__decode_live(struct exec *x, const struct pq_node *n, const struct selection *sel, size_t i,
+                          struct samples *buf, size_t *cap, struct pl_err *err)
+{
+    size_t to = 0;
+
+    PL_TRY(decode(x, n, sel, i, buf, cap, err));
+    while (to < buf->n && !pl_is_stale(buf->v[to])) {
+        to++;
+    }
+    for (size_t j = to; j < buf->n; j++) {
+        if (!pl_is_stale(buf->v[j])) {
+            buf->t[to] = buf->t[j];
+            buf->v[to++] = buf->v[j];
+        }
+    }
+    buf->n = to;
+    return PL_OK;
+}
+
+struct selector_op {
+    struct op op;
+    struct tally *tally;
+    struct selection sel;
+    struct when when;
+    bool timestamps; /* timestamp(selector): the samples' own times are the values */
+    bool smoothed;
+    size_t at;
+    struct samples buf;
+    size_t cap;
+};
+
+/* The newest sample of each step within the lookback. A stale marker becomes an absent step by itself: they are one value. */
+static size_t instant_fill(double *restrict out, const struct selector_op *o)
+{
+    const int64_t *restrict t = o->buf.t;
+    const double *restrict v = o->buf.v;
+    struct grid g = o->op.grid;
+    int64_t lookback = o->op.x->q->lookback_ms, ref = pq__ref(o->when, g, 0), step = o->when.fixed ? 0 : g.step_ms;
+    size_t at = 0, count = 0;
+
+    for (size_t i = 0; i < g.n; i++) {
+        while (at < o->buf.n && t[at] <= ref) {
+            at++;
+        }
+        out[i] = at > 0 && (t[at - 1] > ref - lookback || t[at - 1] == ref) ? v[at - 1] : pq_absent();
+        count += !pq_is_absent(out[i]);
+        if (o->timestamps && !pq_is_absent(out[i])) {
+            out[i] = (double)t[at - 1] / 1000;
+        }
+        ref += step;
+    }
+    return count;
+}
+
+/* smoothed: the value at the step itself, on the line between its neighbours within the lookback on either side. */
+static size_t smoothed_fill(double *restrict out, const struct selector_op *o)
+{
+    const int64_t *t = o->buf.t;
+    const double *v = o->buf.v;
+    struct grid g = o->op.grid;
+    int64_t lookback = o->op.x->q->lookback_ms;
+    size_t at = 0, count = 0; /* t[at] is the first sample at or after the step */
+
+    for (size_t i = 0; i < g.n; i++) {
+        int64_t ref = pq__ref(o->when, g, i);
+        bool before, after;
+
+        while (at < o->buf.n && t[at] < ref) {
+            at++;
+        }
+        before = at > 0 && t[at - 1] > ref - lookback;
+        after = at < o->buf.n && t[at] <= ref + lookback;
+        if (after && t[at] == ref) {
+            out[i] = v[at];
+        } else if (before && after) {
+            out[i] = v[at - 1] + (v[at] - v[at - 1]) * (double)(ref - t[at - 1]) / (double)(t[at] - t[at - 1]);
+        } else {
+            out[i] = before ? v[at - 1] : pq_absent();
+        }
+        count += !pq_is_absent(out[i]);
+    }
+    return count;
+}
+
+static void tally_present(struct tally *tally, const double *v, size_t n, size_t count)
+{
+    tally->total += count;
+    if (tally->per_step != NULL) {
+        for (size_t i = 0; i < n; i++) {
+            tally->per_step[i] += !pq_is_absent(v[i]);
+        }
+    }
+}
+
+static pl_status selector_next(struct op *op, struct batch *out, struct pl_err *err)
+{
+    struct selector_op *o = (struct selector_op *)op;
+    size_t max = pq__batch_max(op->grid), points = 0;
+
+    PL_TRY(pq__cols_begin(op, err));
+    out->col = op->cols;
+    for (; out->n < max && o->at < o->sel.list.n; o->at++) {
+        double *v;
+        size_t count;
+
+        if (o->smoothed) {
+            PL_TRY(pq__decode_live(op->x, op->node, &o->sel, o->at, &o->buf, &o->cap, err));
+        } else {
+            PL_TRY(decode(op->x, op->node, &o->sel, o->at, &o->buf, &o->cap, err));
+        }
+        if (o->buf.n == 0) {
+            continue;
+        }
+        v = pq__col_take(op);
+        PQ_TRY_ALLOC(op, v);
+        count = o->smoothed ? smoothed_fill(v, o) : instant_fill(v, o);
+        if (count == 0) {
+            pq__col_untake(op);
+            continue;
+        }
+        points += count;
+        tally_present(o->tally, v, op->grid.n, count);
+        out->col[out->n++] = (struct column){.labels = o->sel.list.v[o->at].labels, .v = v};
+    }
+    return pq__count_samples(op->x, points, err);
+}
+
+static const struct op_ops selector_ops = {"selector", selector_next};
+
+pl_status pq__make_selector(struct op **out, struct exec *x, const struct pq_node *n, bool timestamps, struct scope s,
+                            struct pl_err *err)
+{
+    struct selector_op *o = pl_arena_zero_try(x->arena, sizeof(*o));
+    int64_t before, after;
+
+    if (o == NULL) {
+        return pq__nomem_node(x, n, err);
+    }
+    PL_TRY(pq__op_init(&o->op, &selector_ops, x, n, s.grid, err));
+    PL_TRY(pq__when(&o->when, x, &n->selector.time, err));
+    if (timestamps && o->when.fixed) {
+        o->when.offset_ms = 0; /* COMPAT: Prometheus forgets the offset of timestamp(selector @ t offset o) */
+    }
+    o->tally = s.tally;
+    o->timestamps = timestamps;
+    o->smoothed = n->selector.smoothed && !timestamps;
+    before = x->q->lookback_ms - 1;
+    after = o->smoothed ? x->q->lookback_ms : 0;
+    PL_TRY(pq__select(&o->sel, x, n, pq__ref(o->when, s.grid, 0) - before,
+                      pq__ref(o->when, s.grid, s.grid.n - 1) + after, 0, s.grid.step_ms, err));
+    *out = &o->op;
+    return PL_OK;
+}

@@ -1,0 +1,181 @@
+#include "promql/functions_def.h"
+#include "promql/kernels.h"
+
+/* anchored and smoothed ranges: samples outside the window, up to the lookback away, tell the values at its edges.
+ * Spec prometheus.md 4.3, last paragraph. */
+
+struct span {
+    const int64_t *t;
+    const double *v;
+    size_t n;
+    int64_t from_ms, to_ms; /* the range itself */
+};
+
+/* First index in [0, n) with t > ms, or n. */
+static size_t first_after(const int64_t *t, size_t n, int64_t ms)
+{
+    size_t lo = 0, hi = n;
+
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+
+        if (t[mid] > ms) {
+            hi = mid;
+        } else {
+            lo = mid + 1;
+        }
+    }
+    return lo;
+}
+
+static struct span span_at(const struct windows *w, size_t i, bool smoothed)
+{
+    int64_t to = w->ref0_ms + (int64_t)i * w->ref_step_ms, from = to - w->range_ms;
+    size_t lo = first_after(w->t, w->n, from - w->lookback_ms);
+    size_t hi = first_after(w->t, w->n, smoothed ? to + w->lookback_ms : to);
+
+    return (struct span){.t = w->t + lo, .v = w->v + lo, .n = hi - lo, .from_ms = from, .to_ms = to};
+}
+
+/* The value at t_ms on the line from sample i to i + 1; a counter that was reset starts from 0. */
+static double between(const struct span *s, size_t i, int64_t t_ms, bool counter)
+{
+    double a = s->v[i], b = s->v[i + 1];
+
+    if (counter && b < a) {
+        a = 0;
+    }
+    return a + (b - a) * (double)(t_ms - s->t[i]) / (double)(s->t[i + 1] - s->t[i]);
+}
+
+static double rise_of(const struct span *s, bool counter, bool smoothed)
+{
+    size_t last = s->n - 1, first = first_after(s->t, last, s->from_ms), end;
+    double left, right, rise, prev, added = 0;
+
+    first = first > 0 ? first - 1 : 0;
+    if (smoothed) {
+        last = first_after(s->t, last, s->to_ms - 1);
+    }
+    if (s->t[last] <= s->from_ms || (smoothed && s->t[first] > s->to_ms)) {
+        return pq_absent();
+    }
+    left = smoothed && s->t[first] < s->from_ms ? between(s, first, s->from_ms, counter) : s->v[first];
+    right = smoothed && last > 0 && s->t[last] > s->to_ms ? between(s, last - 1, s->to_ms, counter) : s->v[last];
+    rise = right - left;
+    if (!counter) {
+        return rise;
+    }
+    first += s->t[first] <= s->from_ms;
+    end = s->t[last] >= s->to_ms ? last : last + 1; /* samples first .. end-1 lie inside */
+    prev = left;
+    for (size_t i = first; i < end; i++) {
+        added += s->v[i] < prev ? prev : 0;
+        prev = s->v[i];
+    }
+    added += right < prev ? prev : 0;
+    return rise + added;
+}
+
+struct extended_kind {
+    bool counter, smoothed, rate;
+};
+
+static void extended_run(const struct windows *w, double *out, struct extended_kind k)
+{
+    double range_s = (double)(w->range_ms / 1000) + (double)(w->range_ms % 1000 * 1000000) / 1e9;
+
+    for (size_t i = 0; i < w->steps; i++) {
+        struct span s = span_at(w, i, k.smoothed);
+
+        out[i] = s.n == 0 ? pq_absent() : rise_of(&s, k.counter, k.smoothed);
+        if (k.rate && !pq_is_absent(out[i])) {
+            out[i] /= range_s;
+        }
+    }
+}
+
+static void k_anchored_rate(const struct windows *w, double *out)
+{
+    extended_run(w, out, (struct extended_kind){.counter = true, .rate = true});
+}
+static void k_anchored_increase(const struct windows *w, double *out)
+{
+    extended_run(w, out, (struct extended_kind){.counter = true});
+}
+static void k_anchored_delta(const struct windows *w, double *out)
+{
+    extended_run(w, out, (struct extended_kind){0});
+}
+static void k_smoothed_rate(const struct windows *w, double *out)
+{
+    extended_run(w, out, (struct extended_kind){.counter = true, .smoothed = true, .rate = true});
+}
+static void k_smoothed_increase(const struct windows *w, double *out)
+{
+    extended_run(w, out, (struct extended_kind){.counter = true, .smoothed = true});
+}
+static void k_smoothed_delta(const struct windows *w, double *out)
+{
+    extended_run(w, out, (struct extended_kind){.smoothed = true});
+}
+
+static void anchored_count(const struct windows *w, double *out, bool resets)
+{
+    for (size_t i = 0; i < w->steps; i++) {
+        struct span s = span_at(w, i, false);
+        size_t first = first_after(s.t, s.n, s.from_ms), count = 0;
+
+        if (first >= s.n) {
+            out[i] = pq_absent();
+            continue;
+        }
+        for (size_t j = PL_MAX(first, (size_t)1); j < s.n; j++) {
+            double a = s.v[j - 1], b = s.v[j];
+
+            count += resets ? b < a : b != a && !(isnan(a) && isnan(b));
+        }
+        out[i] = (double)count;
+    }
+}
+
+static void k_anchored_changes(const struct windows *w, double *out)
+{
+    anchored_count(w, out, false);
+}
+static void k_anchored_resets(const struct windows *w, double *out)
+{
+    anchored_count(w, out, true);
+}
+
+window_fn pq__window_kernel_anchored(int func)
+{
+    switch (func) {
+    case PQ_FN_RATE:
+        return k_anchored_rate;
+    case PQ_FN_INCREASE:
+        return k_anchored_increase;
+    case PQ_FN_DELTA:
+        return k_anchored_delta;
+    case PQ_FN_CHANGES:
+        return k_anchored_changes;
+    case PQ_FN_RESETS:
+        return k_anchored_resets;
+    default:
+        return NULL;
+    }
+}
+
+window_fn pq__window_kernel_smoothed(int func)
+{
+    switch (func) {
+    case PQ_FN_RATE:
+        return k_smoothed_rate;
+    case PQ_FN_INCREASE:
+        return k_smoothed_increase;
+    case PQ_FN_DELTA:
+        return k_smoothed_delta;
+    default:
+        return NULL;
+    }
+}

@@ -1,0 +1,171 @@
+#include "base/clock.h"
+#include "base/hash.h"
+#include "codec/float_text.h"
+#include "promql/eval.h"
+
+#include <stdio.h>
+
+/* Annotations: deduplicated by text. An annotation is no reason to fail: without memory it is left out, and the query meets
+ * its limit soon enough. */
+
+/* The annotation of this text (in x->text), which is added when new. */
+static struct note *note_put(struct exec *x, bool is_info, struct pq_pos pos)
+{
+    uint64_t hash = pl_hash64(x->text.p, x->text.n);
+    pl_str text;
+
+    for (size_t i = 0; i < x->note_count; i++) {
+        if (x->notes[i].hash == hash && pl_str_eq(x->notes[i].text, pl_buf_view(&x->text))) {
+            return &x->notes[i];
+        }
+    }
+    if (x->note_count >= PQ_NOTES_MAX) {
+        return NULL;
+    }
+    if (x->note_count == x->note_cap) {
+        size_t cap = PL_MAX(x->note_cap * 2, (size_t)8);
+        struct note *grown = pl_arena_new_array_try(x->arena, struct note, cap);
+
+        if (grown == NULL) {
+            return NULL;
+        }
+        if (x->note_count > 0) {
+            memcpy(grown, x->notes, x->note_count * sizeof(*grown));
+        }
+        x->notes = grown;
+        x->note_cap = cap;
+    }
+    text = pq__str_try(x->arena, pl_buf_view(&x->text));
+    if (text.p == NULL) {
+        return NULL;
+    }
+    x->notes[x->note_count] = (struct note){.is_info = is_info, .hash = hash, .d = {.pos = pos}, .text = text};
+    return &x->notes[x->note_count++];
+}
+
+static void note_begin(struct exec *x, bool is_info)
+{
+    pl_buf_reset(&x->text);
+    pl_buf_cstr(&x->text, is_info ? "PromQL info: " : "PromQL warning: ");
+}
+
+void pq__note(struct exec *x, bool is_info, struct pq_pos pos, const char *fmt, ...)
+{
+    va_list ap;
+
+    note_begin(x, is_info);
+    va_start(ap, fmt);
+    pl_buf_vprintf(&x->text, fmt, ap);
+    va_end(ap);
+    (void)note_put(x, is_info, pos);
+}
+
+void pq__note_named(struct exec *x, bool is_info, struct pq_pos pos, const char *prefix, pl_str name)
+{
+    note_begin(x, is_info);
+    pl_buf_cstr(&x->text, prefix);
+    pl_buf_quoted(&x->text, name);
+    (void)note_put(x, is_info, pos);
+}
+
+void pq__note_quantile(struct exec *x, struct pq_pos pos, double q)
+{
+    char text[FLOAT_TEXT_MAX];
+
+    pq__note(x, false, pos, "quantile value should be between 0 and 1, got %.*s", (int)float_put_g(text, q), text);
+}
+
+static void for_metric(struct pl_buf *b, pl_str name)
+{
+    if (name.n > 0) {
+        pl_buf_cstr(b, " for metric name ");
+        pl_buf_quoted(b, name);
+    }
+}
+
+void pq__note_bad_bucket(struct exec *x, struct pq_pos pos, pl_str le, pl_str name)
+{
+    note_begin(x, false);
+    pl_buf_cstr(&x->text, "bucket label \"le\" is missing or has a malformed value of ");
+    pl_buf_quoted(&x->text, le);
+    for_metric(&x->text, name);
+    (void)note_put(x, false, pos);
+}
+
+void pq__note_monotonic(struct exec *x, struct pq_pos pos, pl_str name, const struct monotonic_fix *fix, int64_t t_ms)
+{
+    struct note *n;
+
+    note_begin(x, true);
+    pl_buf_cstr(&x->text,
+                "input to histogram_quantile needed to be fixed for monotonicity (see "
+                "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)");
+    for_metric(&x->text, name);
+    n = note_put(x, true, pos);
+    if (n == NULL) {
+        return;
+    }
+    if (n->count++ == 0) {
+        n->fix = *fix;
+        n->t_min_ms = n->t_max_ms = t_ms;
+        return;
+    }
+    n->fix.bound_min = PL_MIN(n->fix.bound_min, fix->bound_min);
+    n->fix.bound_max = PL_MAX(n->fix.bound_max, fix->bound_max);
+    n->fix.diff_max = PL_MAX(n->fix.diff_max, fix->diff_max);
+    n->t_min_ms = PL_MIN(n->t_min_ms, t_ms);
+    n->t_max_ms = PL_MAX(n->t_max_ms, t_ms);
+}
+
+/* What follows the text in the API's answer. */
+static bool note_detail(struct note *n, struct exec *x)
+{
+    struct pl_buf *b = &x->text;
+    char diff[32];
+
+    if (n->count == 0) {
+        return true;
+    }
+    pl_buf_reset(b);
+    pl_buf_cstr(b, ", from buckets ");
+    pl_buf_f64_g(b, n->fix.bound_min);
+    pl_buf_cstr(b, " to ");
+    pl_buf_f64_g(b, n->fix.bound_max);
+    (void)snprintf(diff, sizeof(diff), "%.2g", n->fix.diff_max);
+    pl_buf_printf(b, ", with a max diff of %s, over %llu samples from ", diff, (unsigned long long)n->count);
+    pl_buf_rfc3339_ms(b, n->t_min_ms / 1000 * 1000);
+    pl_buf_cstr(b, " to ");
+    pl_buf_rfc3339_ms(b, n->t_max_ms / 1000 * 1000);
+    n->d.detail = pq__str_try(x->arena, pl_buf_view(b));
+    return n->d.detail.p != NULL;
+}
+
+bool pq__notes_finish(struct pq_notes *out, struct exec *x)
+{
+    size_t n = x->note_count;
+    struct pq_note_detail *wd = pl_arena_new_array_try(x->arena, struct pq_note_detail, n + 1);
+    struct pq_note_detail *id = pl_arena_new_array_try(x->arena, struct pq_note_detail, n + 1);
+
+    *out = (struct pq_notes){.warnings = pl_arena_new_array_try(x->arena, pl_str, n + 1),
+                             .infos = pl_arena_new_array_try(x->arena, pl_str, n + 1),
+                             .warning_details = wd,
+                             .info_details = id};
+    if (wd == NULL || id == NULL || out->warnings == NULL || out->infos == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct note *a = &x->notes[i];
+
+        if (!note_detail(a, x)) {
+            return false;
+        }
+        if (a->is_info) {
+            id[out->info_count] = a->d;
+            out->infos[out->info_count++] = a->text;
+        } else {
+            wd[out->warning_count] = a->d;
+            out->warnings[out->warning_count++] = a->text;
+        }
+    }
+    return true;
+}

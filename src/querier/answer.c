@@ -1,0 +1,229 @@
+#include "codec/json_out.h"
+#include "querier/internal.h"
+
+/* Points are written in runs of this many, so that room is looked for once per run. */
+enum { ANSWER_RUN = 64 };
+
+void querier_answer_begin(struct querier_call *c)
+{
+    uint64_t limit = c->q->o.query_bytes_max;
+
+    if (c->limits != NULL && c->limits->max_query_response_size > 0) {
+        limit = (uint64_t)c->limits->max_query_response_size;
+    }
+    c->resp->body.limit_bytes = limit;
+    c->resp->content_type = "application/json";
+    PL_BUF_LIT(&c->resp->body, "{\"status\":\"success\",\"data\":");
+}
+
+/* `,"warnings":[...]` from at most QUERIER_NOTES_MAX of the notes and one more text (NULL: none). */
+static void put_notes(struct pl_buf *b, const char *key, const pl_str *v, size_t n, const char *more_text, const char *extra)
+{
+    size_t shown = PL_MIN(n, (size_t)QUERIER_NOTES_MAX);
+
+    if (n == 0 && extra == NULL) {
+        return;
+    }
+    pl_buf_byte(b, ',');
+    json_key(b, key);
+    pl_buf_byte(b, '[');
+    for (size_t i = 0; i < shown; i++) {
+        json_comma(b);
+        json_str(b, v[i]);
+    }
+    if (n > shown) {
+        json_comma(b);
+        pl_buf_byte(b, '"');
+        pl_buf_u64(b, n - shown);
+        pl_buf_cstr(b, more_text);
+        pl_buf_byte(b, '"');
+    }
+    if (extra != NULL) {
+        json_comma(b);
+        json_cstr(b, extra);
+    }
+    pl_buf_byte(b, ']');
+}
+
+pl_status querier_answer_end(struct querier_call *c, const struct pq_notes *notes)
+{
+    static const struct pq_notes none;
+    struct pl_buf *b = &c->resp->body;
+
+    notes = notes != NULL ? notes : &none;
+    put_notes(b, "warnings", notes->warnings, notes->warning_count, MSG_MORE_WARNINGS,
+              c->reached_limit ? MSG_TRUNCATED : NULL);
+    put_notes(b, "infos", notes->infos, notes->info_count, MSG_MORE_INFOS, NULL);
+    pl_buf_byte(b, '}');
+    if (b->overflow) {
+        return pl_fail(&c->err, PL_LIMIT, MSG_RESPONSE_LIMIT, (unsigned long long)b->limit_bytes);
+    }
+    return PL_OK;
+}
+
+void querier_answer_labels(struct pl_buf *b, struct labels ls)
+{
+    pl_buf_byte(b, '{');
+    for (size_t i = 0; i < ls.n; i++) {
+        if (i > 0) {
+            pl_buf_byte(b, ',');
+        }
+        json_str_as(b, ls.v[i].name, JSON_ESCAPE_LABELS);
+        pl_buf_byte(b, ':');
+        json_str_as(b, ls.v[i].value, JSON_ESCAPE_LABELS);
+    }
+    pl_buf_byte(b, '}');
+}
+
+static void put_points(struct pl_buf *b, const struct pq_point *p, size_t n)
+{
+    pl_buf_byte(b, '[');
+    for (size_t i = 0; i < n && !b->overflow; i += ANSWER_RUN) {
+        size_t run = PL_MIN(n - i, (size_t)ANSWER_RUN);
+        char *out = pl_buf_reserve(b, run * JSON_POINT_MAX + JSON_POINT_SPACE);
+        char *at = out;
+
+        if (out == NULL) {
+            return;
+        }
+        for (size_t k = i; k < i + run; k++) {
+            if (k > 0) {
+                *at++ = ',';
+            }
+            at += json_put_point(at, p[k].t_ms, p[k].v);
+        }
+        b->n += (size_t)(at - out);
+    }
+    pl_buf_byte(b, ']');
+}
+
+static void put_vector(struct pl_buf *b, const struct pq_series *s, size_t n)
+{
+    pl_buf_byte(b, '[');
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0) {
+            pl_buf_byte(b, ',');
+        }
+        PL_BUF_LIT(b, "{\"metric\":");
+        querier_answer_labels(b, s[i].labels);
+        PL_BUF_LIT(b, ",\"value\":");
+        json_point(b, s[i].points[0].t_ms, s[i].points[0].v);
+        pl_buf_byte(b, '}');
+    }
+    pl_buf_byte(b, ']');
+}
+
+static void put_matrix(struct pl_buf *b, const struct pq_series *s, size_t n)
+{
+    pl_buf_byte(b, '[');
+    for (size_t i = 0; i < n && !b->overflow; i++) {
+        if (i > 0) {
+            pl_buf_byte(b, ',');
+        }
+        PL_BUF_LIT(b, "{\"metric\":");
+        querier_answer_labels(b, s[i].labels);
+        if (s[i].count > 0) {
+            PL_BUF_LIT(b, ",\"values\":");
+            put_points(b, s[i].points, s[i].count);
+        }
+        pl_buf_byte(b, '}');
+    }
+    pl_buf_byte(b, ']');
+}
+
+/* COMPAT: scalars and strings go through encoding/json: the time is a float64 of seconds (1.05 where a vector has 1.050), the
+ * scalar is strconv 'f' (1000000000000000000000 where a vector has 1e+21). */
+static void put_scalar(struct pl_buf *b, int64_t t_ms, double v)
+{
+    char text[FLOAT_TEXT_MAX];
+
+    pl_buf_byte(b, '[');
+    json_f64(b, (double)t_ms / 1000);
+    PL_BUF_LIT(b, ",\"");
+    pl_buf_add(b, text, float_put_f(text, v));
+    PL_BUF_LIT(b, "\"]");
+}
+
+static void put_value(struct pl_buf *b, const struct pq_result *r, size_t count)
+{
+    switch (r->type) {
+    case PQ_SCALAR:
+        PL_BUF_LIT(b, "{\"resultType\":\"scalar\",\"result\":");
+        put_scalar(b, r->t_ms, r->scalar);
+        return;
+    case PQ_STRING:
+        PL_BUF_LIT(b, "{\"resultType\":\"string\",\"result\":[");
+        json_f64(b, (double)r->t_ms / 1000);
+        pl_buf_byte(b, ',');
+        json_str_as(b, r->string, JSON_ESCAPE_GO);
+        pl_buf_byte(b, ']');
+        return;
+    case PQ_VECTOR:
+        PL_BUF_LIT(b, "{\"resultType\":\"vector\",\"result\":");
+        put_vector(b, r->series, count);
+        return;
+    case PQ_MATRIX:
+        PL_BUF_LIT(b, "{\"resultType\":\"matrix\",\"result\":");
+        put_matrix(b, r->series, count);
+        return;
+    case PQ_NONE:
+        PL_UNREACHABLE("a result without a type");
+    }
+}
+
+static void put_seconds(struct pl_buf *b, const char *key, int64_t ns)
+{
+    json_comma(b);
+    json_key(b, key);
+    json_f64(b, (double)ns / 1e9);
+}
+
+static void put_stats(struct pl_buf *b, const struct pq_stats *s, int64_t queue_ns, int64_t step_ms, int64_t start_ms)
+{
+    int64_t total_ns = s->prepare_ns + s->eval_ns + s->sort_ns;
+
+    PL_BUF_LIT(b, ",\"stats\":{\"timings\":{");
+    put_seconds(b, "evalTotalTime", total_ns);
+    put_seconds(b, "resultSortTime", s->sort_ns);
+    put_seconds(b, "queryPreparationTime", s->prepare_ns);
+    put_seconds(b, "innerEvalTime", s->eval_ns);
+    put_seconds(b, "execQueueTime", queue_ns);
+    put_seconds(b, "execTotalTime", total_ns + queue_ns);
+    PL_BUF_LIT(b, "},\"samples\":{");
+    if (s->step_count > 0) {
+        PL_BUF_LIT(b, "\"totalQueryableSamplesPerStep\":[");
+        for (size_t i = 0; i < s->step_count; i++) {
+            json_comma(b);
+            pl_buf_byte(b, '[');
+            json_f64(b, (double)(start_ms + (int64_t)i * step_ms) / 1000);
+            pl_buf_byte(b, ',');
+            pl_buf_u64(b, s->samples_per_step[i]);
+            pl_buf_byte(b, ']');
+        }
+        PL_BUF_LIT(b, "],");
+    }
+    PL_BUF_LIT(b, "\"totalQueryableSamples\":");
+    pl_buf_u64(b, s->samples_total);
+    PL_BUF_LIT(b, ",\"peakSamples\":");
+    pl_buf_u64(b, s->samples_peak);
+    PL_BUF_LIT(b, "}}");
+}
+
+pl_status querier_answer_result(struct querier_call *c, const struct pq_result *r, uint64_t limit, bool stats,
+                                int64_t queue_ns, int64_t step_ms, int64_t start_ms)
+{
+    struct pl_buf *b = &c->resp->body;
+    size_t count = r->series_count;
+
+    if (limit > 0 && count > limit) {
+        count = (size_t)limit;
+        c->reached_limit = true;
+    }
+    querier_answer_begin(c);
+    put_value(b, r, count);
+    if (stats) {
+        put_stats(b, &r->stats, queue_ns, step_ms, start_ms);
+    }
+    pl_buf_byte(b, '}');
+    return querier_answer_end(c, &r->notes);
+}

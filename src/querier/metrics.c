@@ -1,0 +1,70 @@
+#include "metric/metric.h"
+#include "querier/internal.h"
+
+METRIC_DEF_GAUGE(m_running, "prometheus_engine_queries", "Queries that are being evaluated now.", "engine");
+METRIC_DEF_GAUGE(m_max, "prometheus_engine_queries_concurrent_max", "Most queries that may be evaluated at once.", "engine");
+METRIC_DEF_COUNTER(m_samples, "prometheus_engine_query_samples_total", "Samples that queries have loaded.", "engine");
+static const double slice_bounds[] = {0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100};
+METRIC_DEF_HISTOGRAM(m_slices, "prometheus_engine_query_duration_histogram_seconds", "Time of queries by part of their life.",
+                     slice_bounds, "engine", "slice");
+METRIC_DEF_COUNTER(m_queries, "cortex_query_frontend_queries_total", "Queries received.", "op", "source", "user");
+METRIC_DEF_HISTOGRAM(m_requests, "cortex_querier_request_duration_seconds", "Time to answer requests of the query API.",
+                     metric_latency_bounds, "method", "route", "status_code", "ws");
+
+#define ENGINE PL_STR("prometheus") /* the label Cortex gives its default engine */
+
+void querier_metrics_init(const struct querier *q)
+{
+    metric_set(METRIC_CELL(m_max, ENGINE), (double)q->o.concurrent_max);
+    metric_set(METRIC_CELL(m_running, ENGINE), 0);
+}
+
+void querier_metrics_running(double delta)
+{
+    metric_add(METRIC_CELL(m_running, ENGINE), delta);
+}
+
+static void observe_slice(pl_str slice, int64_t ns)
+{
+    metric_observe(&m_slices, METRIC_CELL(m_slices, ENGINE, slice), (double)ns / 1e9);
+}
+
+void querier_metrics_query(const char *op, pl_str tenant, const struct pq_stats *stats, int64_t queue_ns)
+{
+    metric_inc(METRIC_CELL(m_queries, pl_str_c(op), PL_STR("api"), tenant));
+    metric_add(METRIC_CELL(m_samples, ENGINE), (double)stats->samples_total);
+    observe_slice(PL_STR("queue_time"), queue_ns);
+    observe_slice(PL_STR("prepare_time"), stats->prepare_ns);
+    observe_slice(PL_STR("inner_eval"), stats->eval_ns);
+    observe_slice(PL_STR("result_sort"), stats->sort_ns);
+}
+
+/* `/prometheus/api/v1/label/{name}/values` -> prometheus_api_v1_label_name_values: runs of other characters become one `_`. */
+static pl_str route_label(struct pl_arena *a, const char *route)
+{
+    char text[128];
+    size_t n = 0;
+
+    for (const char *p = route; *p != '\0' && n < sizeof(text); p++) {
+        bool word = (*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') || (*p >= 'A' && *p <= 'Z');
+
+        if (word) {
+            text[n++] = (char)(*p >= 'A' && *p <= 'Z' ? *p + 32 : *p);
+        } else if (n > 0 && text[n - 1] != '_') {
+            text[n++] = '_';
+        }
+    }
+    while (n > 0 && text[n - 1] == '_') {
+        n--;
+    }
+    return pl_arena_str(a, pl_str_of(text, n));
+}
+
+void querier_metrics_request(const struct http_request *req, int status, int64_t duration_ns)
+{
+    pl_str route = route_label(req->arena, req->route != NULL ? req->route : "");
+    pl_str code = pl_arena_printf(req->arena, "%d", status);
+
+    metric_observe(&m_requests, METRIC_CELL(m_requests, req->method_text, route, code, PL_STR("false")),
+                   (double)duration_ns / 1e9);
+}

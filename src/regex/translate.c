@@ -1,0 +1,123 @@
+/* The differences between Go's regexp syntax and that of RE2's release in Debian, and the literal prefix of a pattern. */
+#include "regex/internal.h"
+
+/* Walks a pattern item by item: classes, escapes and \Q...\E text are one step each, so that a '(' or '|' seen at a step's
+ * start is a real one. */
+struct walker {
+    pl_str pattern;
+    size_t at;
+};
+
+static size_t class_end(pl_str p, size_t at)
+{
+    at++; /* [ */
+    if (at < p.n && p.p[at] == '^') {
+        at++;
+    }
+    if (at < p.n && p.p[at] == ']') {
+        at++; /* a first ] stands for itself */
+    }
+    while (at < p.n && p.p[at] != ']') {
+        if (p.p[at] == '\\' && at + 1 < p.n) {
+            at += 2;
+        } else if (p.p[at] == '[' && at + 1 < p.n && p.p[at + 1] == ':') {
+            size_t close = pl_str_find_str(pl_str_sub(p, at + 2, p.n), PL_STR(":]"));
+            at = close == SIZE_MAX ? at + 1 : at + 2 + close + 2;
+        } else {
+            at++;
+        }
+    }
+    return PL_MIN(at + 1, p.n);
+}
+
+static size_t quoted_end(pl_str p, size_t at)
+{
+    size_t close = pl_str_find_str(pl_str_sub(p, at + 2, p.n), PL_STR("\\E"));
+
+    return close == SIZE_MAX ? p.n : at + 2 + close + 2;
+}
+
+static size_t step_end(pl_str p, size_t at)
+{
+    if (p.p[at] == '[') {
+        return class_end(p, at);
+    }
+    if (p.p[at] == '\\' && at + 1 < p.n) {
+        return p.p[at + 1] == 'Q' ? quoted_end(p, at) : at + 2;
+    }
+    return at + 1;
+}
+
+pl_status regex__translate(struct pl_buf *out, pl_str pattern, struct pl_err *err)
+{
+    size_t depth = 0;
+    struct walker w = {.pattern = pattern};
+
+    while (w.at < pattern.n) {
+        size_t end = step_end(pattern, w.at);
+        pl_str step = pl_str_sub(pattern, w.at, end);
+
+        if (pl_str_eq(step, PL_STR("\\C"))) {
+            pl_buf_cstr(out, REGEX_BAD_ESCAPE);
+            w.at = end;
+            continue;
+        }
+        if (step.p[0] == '(') {
+            pl_str rest = pl_str_sub(pattern, w.at, pattern.n);
+            if (++depth > REGEX_NESTING_MAX) {
+                return pl_fail(err, PL_INVALID, "error parsing regexp: expression nests too deeply: `%.*s`",
+                               PL_STR_ARG(pl_str_sub(pattern, 0, PL_MIN(pattern.n, 1000))));
+            }
+            if (pl_str_starts(rest, PL_STR("(?<"))) {
+                PL_BUF_LIT(out, "(?P<");
+                w.at += 3;
+                continue;
+            }
+        } else if (step.p[0] == ')' && depth > 0) {
+            depth--;
+        }
+        pl_buf_str(out, step);
+        w.at = end;
+    }
+    return PL_OK;
+}
+
+/* An alternative outside every group, or a repetition right behind, makes leading text optional. */
+static bool has_top_alternative(pl_str p)
+{
+    size_t depth = 0;
+
+    for (size_t at = 0; at < p.n; at = step_end(p, at)) {
+        if (p.p[at] == '(') {
+            depth++;
+        } else if (p.p[at] == ')' && depth > 0) {
+            depth--;
+        } else if (p.p[at] == '|' && depth == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void regex__find_prefix(struct pl_buf *out, pl_str pattern)
+{
+    size_t at = 0;
+    size_t last = 0; /* where the last character of the prefix begins */
+
+    if (has_top_alternative(pattern)) {
+        return;
+    }
+    while (at < pattern.n && memchr("\\.+*?()|[]{}^$", pattern.p[at], 14) == NULL) {
+        if (((unsigned char)pattern.p[at] & 0xc0) != 0x80) {
+            last = at;
+        }
+        at++;
+    }
+    if (at < pattern.n && memchr("*+?{", pattern.p[at], 4) != NULL) {
+        at = last;
+    }
+    /* U+FFFD in a pattern also matches one broken byte: no literal prefix then. */
+    if (pl_str_find_str(pl_str_sub(pattern, 0, at), PL_STR("\xef\xbf\xbd")) == SIZE_MAX) {
+        pl_buf_str(out, pl_str_sub(pattern, 0, at));
+    }
+}

@@ -1,0 +1,254 @@
+/* tsdb/head.h - private to tsdb/: the newest samples of a tenant, in memory.
+ *
+ * A series is a slot number. Slots lie in pages of 64; a page is never moved nor freed while the head lives. The 16 shards
+ * take turns by page, so that series created together (one sender's push) lie together and a batch still spreads over the locks.
+ *
+ * Locks, outer first: pins (read: appenders and readers; write: the short step that takes series out) - shard - index -
+ * slab pool - head chunks - WAL. What each guards is said at the field. Labels of a live series are constant.
+ *
+ * The slot number is also the series' reference in the WAL and in head chunk files. Only where a WAL written by someone else
+ * uses references that do not fit (or two for one series), `alias` maps them, and `foreign` gives such a series its own.
+ */
+#ifndef PL_TSDB_HEAD_H
+#define PL_TSDB_HEAD_H
+
+#include "base/hash.h"
+#include "base/sync.h"
+#include "codec/xor_chunk.h"
+#include "tsdb/head_chunks.h"
+#include "tsdb/head_map.h"
+#include "tsdb/head_slab.h"
+#include "tsdb/symbols.h"
+#include "tsdb/tsdb.h"
+#include "tsdb/wal.h"
+
+#include <stdatomic.h>
+
+enum {
+    HEAD_PAGE_BITS = 6,
+    HEAD_PAGE_SERIES = 1 << HEAD_PAGE_BITS,
+    HEAD_SHARD_COUNT = 16,
+    HEAD_CHUNK_SAMPLES = 120,    /* wanted; a quarter of it re-estimates the end, twice of it cuts */
+    HEAD_CHUNK_BYTES_MAX = 1005, /* a larger chunk is cut before the next sample (spec 10.13) */
+};
+
+/* The part every append touches: one cache line. Locked by its shard. */
+struct head_series {
+    struct xor_appender app; /* app.t stays the last time seen after the chunk is closed */
+    uint8_t *tail;           /* the open chunk, NULL while sample_count is 0 */
+    int64_t next_at;         /* the open chunk is cut at this time */
+    int64_t chunk_mint;      /* of the open chunk */
+    uint8_t tail_class;
+    uint8_t has_t;           /* app.t is meaningful */
+    uint8_t logged;          /* its series record is in the WAL */
+    uint8_t live;            /* set by the creator under the index lock, cleared under pins (write) */
+    uint32_t chunk_count;    /* entries of head_cold.chunks */
+};
+PL_STATIC_ASSERT(sizeof(struct xor_appender) == 32, "the series is one cache line");
+PL_STATIC_ASSERT(sizeof(struct head_series) == 64, "the series is one cache line");
+
+/* The part that creation, queries and cuts touch. */
+struct head_cold {
+    const uint32_t *labels;    /* name and value ids in turn, sorted by name text; constant while live */
+    uint64_t hash;             /* labels_hash */
+    struct head_chunk *chunks; /* closed chunks by time; shard lock */
+    uint32_t chunk_cap;
+    uint16_t label_count;
+    uint8_t foreign;           /* its WAL reference is in head.foreign */
+};
+
+struct head_page {
+    struct head_series hot[HEAD_PAGE_SERIES];
+    struct head_cold cold[HEAD_PAGE_SERIES];
+};
+
+struct head_shard {
+    struct pl_mutex lock;
+    struct slab tails;
+};
+
+/* labels hash -> slot */
+struct head_index_entry {
+    uint32_t hash_hi;
+    uint32_t slot; /* 0: free */
+};
+/* wire hash -> slot. 96 of the 128 bits are kept: enough that no two label sets ever meet, as the hash is seeded. */
+struct wire_entry {
+    uint64_t hi;
+    uint32_t lo;
+    uint32_t slot; /* 0: free */
+};
+
+struct head_postings;
+
+struct head_quarantine {
+    uint32_t *slots; /* removed series; reusable when no head chunk file may name them any more */
+    size_t count, cap;
+    uint32_t chunk_file; /* the newest head chunk file when they were removed */
+};
+
+struct head {
+    int64_t block_range_ms;
+    bool read_only;
+    pl_str tenant; /* borrowed from tsdb */
+    pthread_rwlock_t pins;
+
+    struct head_page *_Atomic *_Atomic pages; /* page number -> page; grown by copying under index, old arrays kept */
+    uint32_t page_cap;
+    void **old_page_arrays;
+    size_t old_page_array_count, old_page_array_cap;
+    uint32_t slot_next; /* index lock; slot 0 is never used */
+
+    struct head_shard shards[HEAD_SHARD_COUNT];
+    struct slab_pool slabs;
+
+    struct pl_mutex index; /* symbols, table, postings, label_slab, alias, foreign, free slots */
+    struct symbols symbols;
+    struct head_index_entry *table;
+    uint32_t table_mask, table_count;
+    struct head_postings *postings;
+    struct slab label_slab;
+    uint32_t *free_slots;
+    size_t free_count, free_cap;
+    struct head_quarantine *quarantine;
+    size_t quarantine_count, quarantine_cap;
+    struct u64_map alias;   /* WAL reference -> slot, where they differ */
+    struct u64_map foreign; /* slot -> WAL reference */
+    uint32_t metric_name_id; /* symbol of __name__ */
+
+    pthread_rwlock_t wire_lock;
+    struct wire_entry *wire;
+    uint32_t wire_mask, wire_count;
+
+    struct head_chunks *chunks;
+    struct wal *wal; /* NULL while replaying and when read-only */
+
+    _Atomic int64_t min_valid_ms;  /* older samples are out of bounds: they are in blocks */
+    _Atomic int64_t mint_ms, maxt_ms;
+    _Atomic uint64_t series_count, chunk_count, created_total, removed_total, appended_total;
+    _Atomic int64_t last_append_unix_ms;
+};
+
+static inline struct head_page *head_page_of(const struct head *h, uint32_t slot)
+{
+    struct head_page *_Atomic *pages = atomic_load_explicit(&h->pages, memory_order_acquire); /* pairs with head__slot_page_add */
+
+    return atomic_load_explicit(&pages[slot >> HEAD_PAGE_BITS], memory_order_acquire);
+}
+static inline struct head_series *head_hot(const struct head *h, uint32_t slot)
+{
+    return &head_page_of(h, slot)->hot[slot % HEAD_PAGE_SERIES];
+}
+static inline struct head_cold *head_cold_of(const struct head *h, uint32_t slot)
+{
+    return &head_page_of(h, slot)->cold[slot % HEAD_PAGE_SERIES];
+}
+static inline uint32_t head_shard_of(uint32_t slot)
+{
+    return slot >> HEAD_PAGE_BITS & (HEAD_SHARD_COUNT - 1);
+}
+
+/* ---- head.c ---- */
+struct head *head_create(const struct tsdb_options *o, pl_str tenant);
+void head_destroy(struct head *h); /* NULL allowed; closes chunks and WAL without flushing */
+void head_pin(struct head *h);
+void head_unpin(struct head *h);
+/* The WAL reference of a series. Takes the index lock only for foreign ones. */
+uint64_t head_wal_ref(struct head *h, uint32_t slot, const struct head_cold *c);
+/* Labels of a live series as views; false past the arena's limit. Pins held. */
+bool head_labels(const struct head *h, uint32_t slot, struct pl_arena *a, struct labels *out);
+/* The last slot number in use plus one. */
+uint32_t head_slot_end(struct head *h);
+/* Recomputes mint and maxt by a walk over all series. */
+void head_rescan_bounds(struct head *h);
+
+/* ---- head_series.c ---- */
+/* Finds the series (index lock held); 0 when there is none. */
+uint32_t head_find_locked(struct head *h, struct labels ls, uint64_t hash);
+/* Remembers the previous series' symbols and postings: consecutive new series differ in few labels. */
+enum { HEAD_MEMO_LABELS = 64 };
+struct head_memo {
+    uint32_t name[HEAD_MEMO_LABELS], value[HEAD_MEMO_LABELS];
+    uint32_t posting[HEAD_MEMO_LABELS]; /* index of the pair's list + 1; 0 none */
+    uint32_t count;
+};
+/* Makes a series at `slot` (0: any free one). Index lock held. */
+uint32_t head_new_series_locked(struct head *h, struct labels ls, uint64_t hash, uint32_t slot, struct head_memo *memo);
+/* Takes a dead series out of index and postings (index lock held). */
+void head_drop_series_locked(struct head *h, uint32_t slot);
+void head_slot_page_ensure_locked(struct head *h, uint32_t slot);
+void head_quarantine_add_locked(struct head *h, const uint32_t *slots, size_t count, uint32_t chunk_file);
+void head_quarantine_release_locked(struct head *h, uint32_t oldest_chunk_file);
+void head_wire_resolve(struct head *h, const struct pl_hash128 *hashes, uint32_t count, uint64_t *refs);
+void head_wire_add(struct head *h, const struct pl_hash128 *hashes, const uint32_t *slots, uint32_t count);
+void head_wire_forget(struct head *h);
+void head_wire_purge_dead(struct head *h); /* pins (write) held */
+
+/* ---- head_append.c ---- */
+enum head_sample { HEAD_SAMPLE_OK, HEAD_SAMPLE_EQUAL, HEAD_SAMPLE_DUPLICATE, HEAD_SAMPLE_OLD };
+/* Appends to the open chunk, closing and growing it as needed. Shard lock held (or exclusive, while replaying). */
+enum head_sample head_sample_append(struct head *h, struct head_shard *sh, uint32_t slot, struct head_series *s, int64_t t,
+                                    double v);
+/* Adds a chunk to the list of closed ones. */
+void head_chunk_push(struct head_series *s, struct head_cold *c, const struct head_chunk *chunk);
+pl_status head_append(struct head *h, const struct tsdb_append_batch *b, struct pl_arena *a, struct tsdb_append_result *r,
+                      struct pl_err *err);
+/* Series record (type 1) of one series. */
+void head_encode_series(struct head *h, struct pl_buf *out, uint64_t ref, const struct head_cold *c);
+/* "plus range", saturating: the end of the block range that holds t. */
+int64_t head_range_end(int64_t t, int64_t range);
+
+/* ---- head_postings.c ---- */
+struct head_postings *postings_create(void);
+void postings_destroy(struct head_postings *p);
+uint32_t postings_add(struct head_postings *p, uint32_t name, uint32_t value, uint32_t slot, uint32_t memo);
+void postings_add_all(struct head_postings *p, uint32_t slot);
+void postings_remove(struct head_postings *p, uint32_t name, uint32_t value, uint32_t slot);
+void postings_remove_all(struct head_postings *p, uint32_t slot);
+void postings_sweep(struct head_postings *p); /* forgets pairs without series */
+uint32_t postings_count(const struct head_postings *p, uint32_t name, uint32_t value);
+uint64_t postings_pair_count(const struct head_postings *p);
+/* Slots that every matcher accepts, ascending, in `a`. Takes the index lock; pins held. */
+pl_status postings_match(struct head *h, const struct matcher *ms, size_t n, const _Atomic bool *cancel, struct pl_arena *a,
+                         uint32_t **slots, size_t *count, struct pl_err *err);
+/* Names that have series; values of a name with their series counts. Index lock held. Arrays in `a`, NULL past its limit. */
+uint32_t *postings_names(const struct head_postings *p, struct pl_arena *a, size_t *count);
+struct posting_value {
+    uint32_t value, series;
+};
+struct posting_value *postings_values(const struct head_postings *p, uint32_t name, struct pl_arena *a, size_t *count);
+
+/* ---- head_select.c ---- */
+pl_status head_select(struct head *h, struct pl_arena *a, const struct series_select *q, struct series_list *out,
+                      struct pl_err *err);
+pl_status head_label_names(struct head *h, struct pl_arena *a, const struct series_select *q, struct str_list *out,
+                           struct pl_err *err);
+pl_status head_label_values(struct head *h, struct pl_arena *a, pl_str name, const struct series_select *q,
+                            struct str_list *out, struct pl_err *err);
+/* Sorts slots by their labels. */
+void head_sort_slots(struct head *h, uint32_t *slots, size_t n);
+/* The chunks of a series that touch [mint, maxt], closed ones and a copy of the open one. */
+pl_status head_chunk_views(struct head *h, uint32_t slot, struct pl_arena *a, struct head_chunk_pins *pins, int64_t mint,
+                           int64_t maxt, struct chunk_view **out, uint32_t *count, struct pl_err *err);
+
+/* ---- head_replay.c ---- */
+struct head_replay_result {
+    uint64_t corruptions, head_chunk_corruptions, series, samples, skipped_records, unknown_refs;
+    uint32_t next_segment;
+};
+pl_status head_replay(struct head *h, pl_str dir, struct tsdb_progress *progress, struct head_replay_result *r,
+                      struct pl_err *err);
+
+/* ---- head_compact.c ---- */
+/* Writes the samples of [mint, maxt) to a block; PL_NOT_FOUND when there are none. */
+struct ulid;
+pl_status head_write_block(struct head *h, pl_str dir, int64_t mint_ms, int64_t maxt_ms, int64_t now_ms, struct ulid *id,
+                           struct pl_err *err);
+/* Forgets all samples below mint and the series left without any. Only memory: head_truncate_files follows. */
+void head_truncate(struct head *h, int64_t mint_ms);
+/* Deletes what the WAL and head chunks no longer need. */
+PL_MUST_USE pl_status head_truncate_files(struct head *h, pl_str wal_dir, struct pl_err *err);
+/* From its return on, no append stores a sample older than this. Waits for the running ones. */
+void head_barrier(struct head *h, int64_t min_valid_ms);
+
+#endif

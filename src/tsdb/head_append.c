@@ -1,0 +1,509 @@
+/* The hot path: a batch of samples into open chunks and the WAL. It runs in stages over the whole batch (unknown series,
+ * order by shard, prefetch, append), because the time goes into cache misses and those overlap only across series. */
+#include "tsdb/head.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+enum {
+    PREFETCH_SERIES = 12,      /* how many series ahead the cache line is asked for */
+    PREFETCH_TAIL = 6,         /* and the end of the open chunk, which the line points to */
+    CREATE_SLICE = 256,        /* series made per hold of the index lock */
+    SAMPLE_RECORD_MAX = 28,    /* two varints and the value */
+    FLUSH_CHUNK_BYTES = 512 << 10,
+};
+
+/* ---- one sample ---- */
+
+int64_t head_range_end(int64_t t, int64_t range)
+{
+    int64_t end, rest = t % range;
+
+    /* Go's (t/range)*range + range: towards zero for negative t, as the cutting rule of Prometheus has it. */
+    if (!pl_add_ok(&end, t - rest, range)) {
+        end = INT64_MAX;
+    }
+    return end;
+}
+
+/* Spreads the chunks of the rest of the range evenly, judged from the first quarter of this one (spec 10.13). */
+static int64_t chunk_end_estimate(int64_t start, int64_t cur, int64_t end)
+{
+    int64_t span, step, n;
+
+    if (!pl_sub_ok(&span, end, start) || !pl_sub_ok(&step, cur, start) || step >= INT64_MAX / 4 - 1) {
+        return end;
+    }
+    n = span / ((step + 1) * 4);
+    return n <= 1 ? end : start + span / n;
+}
+
+void head_chunk_push(struct head_series *s, struct head_cold *c, const struct head_chunk *chunk)
+{
+    if (s->chunk_count == c->chunk_cap) {
+        uint32_t cap = c->chunk_cap < 4 ? 4 : c->chunk_cap + c->chunk_cap / 2;
+        c->chunks = pl_realloc(c->chunks, cap * sizeof(*c->chunks));
+        c->chunk_cap = cap;
+    }
+    c->chunks[s->chunk_count++] = *chunk;
+}
+
+static void chunk_close(struct head *h, struct head_shard *sh, uint32_t slot, struct head_series *s)
+{
+    struct head_cold *c = head_cold_of(h, slot);
+    struct head_chunk chunk = {.mint_ms = s->chunk_mint, .maxt_ms = s->app.t};
+
+    head_chunks_add(h->chunks, head_wal_ref(h, slot, c), &chunk, s->tail, xor_size(&s->app));
+    head_chunk_push(s, c, &chunk);
+    slab_free(&sh->tails, s->tail_class, s->tail);
+    s->tail = NULL;
+    s->tail_class = SLAB_CLASS_NONE;
+    s->app.sample_count = 0;
+}
+
+static void chunk_open(struct head *h, struct head_shard *sh, struct head_series *s, int64_t t)
+{
+    s->tail_class = slab_class(32);
+    s->tail = slab_alloc(&sh->tails, s->tail_class);
+    xor_init(&s->app, s->tail);
+    s->chunk_mint = t;
+    s->next_at = head_range_end(t, h->block_range_ms);
+    atomic_fetch_add_explicit(&h->chunk_count, 1, memory_order_relaxed);
+}
+
+static void tail_grow(struct head_shard *sh, struct head_series *s, uint32_t need)
+{
+    /* Steps of 32 bytes first: four samples of a busy gauge, so that copying stays a small part of appending. */
+    uint8_t cls = slab_class(PL_MIN((need + 31) / 32 * 32, (uint32_t)SLAB_SIZE_MAX));
+    uint8_t *grown = slab_alloc(&sh->tails, cls);
+
+    memcpy(grown, s->tail, xor_size(&s->app));
+    slab_free(&sh->tails, s->tail_class, s->tail);
+    s->tail = grown;
+    s->tail_class = cls;
+}
+
+enum head_sample head_sample_append(struct head *h, struct head_shard *sh, uint32_t slot, struct head_series *s, int64_t t,
+                                    double v)
+{
+    uint32_t need;
+
+    if (PL_UNLIKELY(s->has_t && t <= s->app.t)) {
+        if (t < s->app.t) {
+            return HEAD_SAMPLE_OLD;
+        }
+        return s->app.v_bits == pl_f64_bits(v) ? HEAD_SAMPLE_EQUAL : HEAD_SAMPLE_DUPLICATE;
+    }
+    if (s->tail != NULL) {
+        if (PL_UNLIKELY(s->app.sample_count == HEAD_CHUNK_SAMPLES / 4)) {
+            s->next_at = chunk_end_estimate(s->chunk_mint, s->app.t, s->next_at);
+        }
+        if (PL_UNLIKELY(t >= s->next_at || s->app.sample_count >= HEAD_CHUNK_SAMPLES * 2 ||
+                        xor_size(&s->app) > HEAD_CHUNK_BYTES_MAX)) {
+            chunk_close(h, sh, slot, s);
+        }
+    }
+    if (s->tail == NULL) {
+        chunk_open(h, sh, s, t);
+    }
+    need = xor_size(&s->app) + XOR_SAMPLE_BYTES_MAX;
+    if (PL_UNLIKELY(need > slab_class_size(s->tail_class))) {
+        tail_grow(sh, s, need);
+    }
+    xor_append(&s->app, s->tail, t, v);
+    s->has_t = 1;
+    return HEAD_SAMPLE_OK;
+}
+
+/* ---- stage 1: series that the caller does not know ---- */
+
+struct call {
+    struct head *h;
+    const struct tsdb_append_batch *b;
+    struct pl_arena *a;
+    struct tsdb_append_result *r;
+    uint32_t *slots; /* of batch->series; 0: refused */
+    int64_t min_valid;
+    int64_t mint, maxt;
+    uint8_t *samples_record;
+    struct pl_buf series_record;
+    uint32_t *unlogged; /* slots whose series records are in this call's WAL records; heap, rare */
+    size_t unlogged_count, unlogged_cap;
+    struct wal_ticket ticket;
+};
+
+static void refuse(struct call *c, enum tsdb_soft_kind kind, uint32_t series, int64_t t, double v, double existing)
+{
+    struct tsdb_append_result *r = c->r;
+
+    r->soft_count[kind]++;
+    if (r->first != TSDB_SOFT_NONE) {
+        return;
+    }
+    r->first = kind;
+    r->first_series = series;
+    r->first_t = t;
+    r->first_v = v;
+    r->first_existing_v = existing;
+}
+
+static void refuse_series(struct call *c, enum tsdb_soft_kind kind, uint32_t i)
+{
+    const struct tsdb_append_series *s = &c->b->series[i];
+
+    for (uint32_t k = 0; k < s->sample_count; k++) {
+        refuse(c, kind, i, c->b->t[s->sample_first + k], c->b->v[s->sample_first + k], 0);
+    }
+}
+
+/* The kind of limit that forbids one more series of this metric, or TSDB_SOFT_NONE. */
+static enum tsdb_soft_kind limit_locked(const struct call *c, struct labels ls)
+{
+    const struct tsdb_append_batch *b = c->b;
+
+    if (b->series_max != 0 && atomic_load_explicit(&c->h->series_count, memory_order_relaxed) >= b->series_max) {
+        return TSDB_SOFT_SERIES_LIMIT;
+    }
+    if (b->series_per_metric_max != 0) {
+        uint32_t metric = symbols_find(&c->h->symbols, labels_get(ls, LABEL_METRIC_NAME));
+        if (metric != SYMBOL_NONE && metric != 0 &&
+            postings_count(c->h->postings, c->h->metric_name_id, metric) >= b->series_per_metric_max) {
+            return TSDB_SOFT_METRIC_LIMIT;
+        }
+    }
+    return TSDB_SOFT_NONE;
+}
+
+/* Finds or makes the series of unknown[0..n) under one hold of the index lock. */
+static void create_slice(struct call *c, const uint32_t *unknown, const uint64_t *hash, uint32_t n, struct head_memo *memo)
+{
+    struct head *h = c->h;
+
+    memset(memo->posting, 0, sizeof(memo->posting)); /* lists may have changed since the lock was given back */
+    pl_mutex_lock(&h->index);
+    for (uint32_t k = 0; k < n; k++) {
+        __builtin_prefetch(&h->table[(uint32_t)hash[k] & h->table_mask]);
+    }
+    for (uint32_t k = 0; k < n; k++) {
+        const struct tsdb_append_series *s = &c->b->series[unknown[k]];
+        uint32_t slot = head_find_locked(h, s->labels, hash[k]);
+        enum tsdb_soft_kind limit = slot != 0 ? TSDB_SOFT_NONE : limit_locked(c, s->labels);
+        if (slot == 0 && limit == TSDB_SOFT_NONE) {
+            slot = head_new_series_locked(h, s->labels, hash[k], 0, memo);
+            c->r->series_created++;
+        }
+        c->slots[unknown[k]] = slot;
+        if (limit != TSDB_SOFT_NONE) {
+            refuse_series(c, limit, unknown[k]);
+        }
+    }
+    pl_mutex_unlock(&h->index);
+}
+
+static pl_status resolve_unknown(struct call *c, uint32_t *unknown, uint32_t n, struct pl_err *err)
+{
+    struct head_memo *memo = pl_arena_alloc_try(c->a, sizeof(*memo));
+    uint64_t *hash = pl_arena_alloc_try(c->a, (size_t)n * sizeof(*hash));
+    struct pl_hash128 *wire = pl_arena_alloc_try(c->a, (size_t)n * sizeof(*wire));
+
+    if (memo == NULL || hash == NULL || wire == NULL) {
+        return pl_fail(err, PL_LIMIT, "request memory limit");
+    }
+    memo->count = 0;
+    for (uint32_t k = 0; k < n; k++) {
+        hash[k] = labels_hash(c->b->series[unknown[k]].labels);
+        wire[k] = c->b->series[unknown[k]].wire_hash;
+    }
+    for (uint32_t at = 0; at < n; at += CREATE_SLICE) {
+        create_slice(c, unknown + at, hash + at, PL_MIN(n - at, (uint32_t)CREATE_SLICE), memo);
+    }
+    for (uint32_t k = 0; k < n; k++) {
+        unknown[k] = c->slots[unknown[k]];
+    }
+    head_wire_add(c->h, wire, unknown, n);
+    return PL_OK;
+}
+
+/* ---- stage 2: order by shard ---- */
+
+static void order_by_shard(const struct call *c, uint32_t *order, uint32_t start[HEAD_SHARD_COUNT + 1])
+{
+    uint32_t at[HEAD_SHARD_COUNT] = {0};
+    uint32_t sum = 0;
+
+    for (uint32_t i = 0; i < c->b->series_count; i++) {
+        at[head_shard_of(c->slots[i])] += c->slots[i] != 0;
+    }
+    for (uint32_t s = 0; s < HEAD_SHARD_COUNT; s++) {
+        uint32_t n = at[s];
+        start[s] = sum;
+        at[s] = sum;
+        sum += n;
+    }
+    start[HEAD_SHARD_COUNT] = sum;
+    for (uint32_t i = 0; i < c->b->series_count; i++) {
+        if (c->slots[i] != 0) {
+            order[at[head_shard_of(c->slots[i])]++] = i;
+        }
+    }
+}
+
+/* ---- stages 3 and 4: append, with the WAL record written as we go ---- */
+
+void head_encode_series(struct head *h, struct pl_buf *out, uint64_t ref, const struct head_cold *c)
+{
+    uint8_t *p = (uint8_t *)pl_buf_reserve(out, 1 + 8 + VARINT_MAX);
+
+    if (out->n == 0) {
+        *p++ = WAL_REC_SERIES;
+    }
+    pl_put_be64(p, ref);
+    p = uvarint_put(p + 8, c->label_count);
+    out->n = (size_t)(p - (uint8_t *)out->p);
+    for (uint32_t i = 0; i < c->label_count * 2u; i++) {
+        pl_str s = symbols_text(&h->symbols, c->labels[i]);
+        p = (uint8_t *)pl_buf_reserve(out, VARINT_MAX + s.n);
+        p = uvarint_put(p, s.n);
+        memcpy(p, s.p, s.n);
+        out->n = (size_t)(p + s.n - (uint8_t *)out->p);
+    }
+}
+
+struct record {
+    uint8_t *p;
+    uint64_t base_ref;
+    int64_t base_t;
+};
+
+static inline void record_sample(struct record *rec, uint64_t ref, int64_t t, double v)
+{
+    if (rec->base_ref == 0) {
+        rec->base_ref = ref;
+        rec->base_t = t;
+        *rec->p++ = WAL_REC_SAMPLES;
+        pl_put_be64(rec->p, ref);
+        pl_put_be64(rec->p + 8, (uint64_t)t);
+        rec->p += 16;
+    }
+    rec->p = varint_put(rec->p, (int64_t)(ref - rec->base_ref));
+    rec->p = varint_put(rec->p, (int64_t)((uint64_t)t - (uint64_t)rec->base_t));
+    pl_put_be64(rec->p, pl_f64_bits(v));
+    rec->p += 8;
+}
+
+static void note_refusal(struct call *c, enum head_sample got, uint32_t i, int64_t t, double v, const struct head_series *s)
+{
+    refuse(c, got == HEAD_SAMPLE_DUPLICATE ? TSDB_SOFT_DUPLICATE : TSDB_SOFT_OUT_OF_ORDER, i, t, v,
+           pl_f64_from_bits(s->app.v_bits));
+}
+
+/* All samples of one series of the batch. Returns how many were stored. */
+static inline uint32_t series_append(struct call *c, struct head_shard *sh, uint32_t i, struct record *rec)
+{
+    const struct tsdb_append_series *bs = &c->b->series[i];
+    uint32_t slot = c->slots[i], stored = 0;
+    struct head_series *s = head_hot(c->h, slot);
+    uint64_t ref = slot;
+
+    if (PL_UNLIKELY(!s->logged || c->h->foreign.count > 0)) {
+        const struct head_cold *cold = head_cold_of(c->h, slot);
+        ref = head_wal_ref(c->h, slot, cold);
+        if (!s->logged) {
+            head_encode_series(c->h, &c->series_record, ref, cold);
+            pl_array_reserve(c->unlogged, c->unlogged_cap, c->unlogged_count + 1);
+            c->unlogged[c->unlogged_count++] = slot;
+        }
+    }
+    for (uint32_t k = bs->sample_first; k < bs->sample_first + bs->sample_count; k++) {
+        int64_t t = c->b->t[k];
+        double v = c->b->v[k];
+        enum head_sample got;
+
+        if (PL_UNLIKELY(t < c->min_valid)) {
+            refuse(c, TSDB_SOFT_OUT_OF_BOUNDS, i, t, v, 0);
+            continue;
+        }
+        got = head_sample_append(c->h, sh, slot, s, t, v);
+        if (PL_UNLIKELY(got > HEAD_SAMPLE_EQUAL)) {
+            note_refusal(c, got, i, t, v, s);
+            continue;
+        }
+        /* An equal sample is logged again: the first try may have failed after it reached the chunk. */
+        record_sample(rec, ref, t, v);
+        c->mint = PL_MIN(c->mint, t);
+        c->maxt = PL_MAX(c->maxt, t);
+        stored++;
+    }
+    return stored;
+}
+
+static inline void prefetch_series(const struct call *c, uint32_t i)
+{
+    __builtin_prefetch(head_hot(c->h, c->slots[i]), 1);
+}
+
+static inline void prefetch_tail(const struct call *c, uint32_t i)
+{
+    const struct head_series *s = head_hot(c->h, c->slots[i]);
+
+    if (s->tail != NULL) {
+        __builtin_prefetch(s->tail + s->app.bit_count / 8, 1);
+    }
+}
+
+/* One shard's part of the batch. The records enter the WAL buffer under the shard lock, so that the log has every series'
+ * samples in the order of its chunk whoever pushes at the same time. */
+static void PL_HOT shard_append(struct call *c, uint32_t shard, const uint32_t *order, uint32_t n)
+{
+    struct head_shard *sh = &c->h->shards[shard];
+    struct record rec = {.p = c->samples_record};
+    uint64_t stored = 0;
+
+    pl_mutex_lock(&sh->lock);
+    for (uint32_t k = 0; k < PL_MIN(n, (uint32_t)PREFETCH_TAIL); k++) {
+        prefetch_tail(c, order[k]);
+    }
+    for (uint32_t k = 0; k < n; k++) {
+        if (k + PREFETCH_SERIES < n) {
+            prefetch_series(c, order[k + PREFETCH_SERIES]);
+        }
+        if (k + PREFETCH_TAIL < n) {
+            prefetch_tail(c, order[k + PREFETCH_TAIL]);
+        }
+        stored += series_append(c, sh, order[k], &rec);
+    }
+    if (c->h->wal != NULL) {
+        if (c->series_record.n > 0) {
+            wal_add(c->h->wal, &c->ticket, c->series_record.p, c->series_record.n);
+        }
+        if (rec.base_ref != 0) {
+            wal_add(c->h->wal, &c->ticket, c->samples_record, (size_t)(rec.p - c->samples_record));
+        }
+    }
+    pl_mutex_unlock(&sh->lock);
+    pl_buf_reset(&c->series_record);
+    c->r->appended += stored;
+}
+
+static void atomic_min_i64(_Atomic int64_t *x, int64_t v)
+{
+    int64_t cur = atomic_load_explicit(x, memory_order_relaxed);
+
+    while (v < cur && !atomic_compare_exchange_weak_explicit(x, &cur, v, memory_order_relaxed, memory_order_relaxed)) {
+    }
+}
+
+static void atomic_max_i64(_Atomic int64_t *x, int64_t v)
+{
+    int64_t cur = atomic_load_explicit(x, memory_order_relaxed);
+
+    while (v > cur && !atomic_compare_exchange_weak_explicit(x, &cur, v, memory_order_relaxed, memory_order_relaxed)) {
+    }
+}
+
+static void mark_logged(struct call *c)
+{
+    for (size_t i = 0; i < c->unlogged_count; i++) {
+        struct head_shard *sh = &c->h->shards[head_shard_of(c->unlogged[i])];
+        pl_mutex_lock(&sh->lock);
+        head_hot(c->h, c->unlogged[i])->logged = 1;
+        pl_mutex_unlock(&sh->lock);
+    }
+}
+
+/* The oldest time that an append may carry now (spec 10.13). */
+static int64_t min_valid_of(struct head *h)
+{
+    int64_t min_valid = atomic_load_explicit(&h->min_valid_ms, memory_order_acquire); /* pairs with head_truncate */
+    int64_t maxt = atomic_load_explicit(&h->maxt_ms, memory_order_relaxed);
+    int64_t bound;
+
+    if (maxt != INT64_MIN && pl_sub_ok(&bound, maxt, h->block_range_ms / 2)) {
+        min_valid = PL_MAX(min_valid, bound);
+    }
+    return min_valid;
+}
+
+/* Slots of the whole batch, and the scratch for the largest shard's record. */
+static pl_status call_prepare(struct call *c, uint32_t **order, struct pl_err *err)
+{
+    const struct tsdb_append_batch *b = c->b;
+    uint32_t *unknown = pl_arena_alloc_try(c->a, (size_t)b->series_count * sizeof(*unknown));
+    uint32_t unknown_count = 0;
+    size_t samples = 0;
+
+    c->slots = pl_arena_alloc_try(c->a, (size_t)b->series_count * sizeof(*c->slots));
+    *order = unknown; /* its first use is over when the order is made */
+    if (unknown == NULL || c->slots == NULL) {
+        return pl_fail(err, PL_LIMIT, "request memory limit");
+    }
+    for (uint32_t i = 0; i < b->series_count; i++) {
+        uint64_t ref = b->series[i].ref;
+        PL_DCHECK(ref <= UINT32_MAX);
+        c->slots[i] = (uint32_t)ref;
+        samples += b->series[i].sample_count;
+        if (ref == 0) {
+            unknown[unknown_count++] = i;
+        } else {
+            __builtin_prefetch(head_hot(c->h, (uint32_t)ref), 1);
+        }
+    }
+    c->samples_record = pl_arena_alloc_try(c->a, 17 + samples * SAMPLE_RECORD_MAX);
+    if (c->samples_record == NULL) {
+        return pl_fail(err, PL_LIMIT, "request memory limit");
+    }
+    return unknown_count > 0 ? resolve_unknown(c, unknown, unknown_count, err) : PL_OK;
+}
+
+pl_status head_append(struct head *h, const struct tsdb_append_batch *b, struct pl_arena *a, struct tsdb_append_result *r,
+                      struct pl_err *err)
+{
+    struct call c = {.h = h, .b = b, .a = a, .r = r, .mint = INT64_MAX, .maxt = INT64_MIN, .min_valid = min_valid_of(h)};
+    uint32_t start[HEAD_SHARD_COUNT + 1];
+    uint32_t *order;
+    struct pl_err flush_err;
+    pl_status st;
+
+    *r = (struct tsdb_append_result){.first = TSDB_SOFT_NONE};
+    if (h->wal != NULL) {
+        PL_TRY(wal_probe(h->wal, err));
+    }
+    st = call_prepare(&c, &order, err);
+    if (st != PL_OK) {
+        return st;
+    }
+    order_by_shard(&c, order, start);
+    for (uint32_t s = 0; s < HEAD_SHARD_COUNT; s++) {
+        if (start[s + 1] > start[s]) {
+            shard_append(&c, s, order + start[s], start[s + 1] - start[s]);
+        }
+    }
+    if (c.mint <= c.maxt) {
+        atomic_min_i64(&h->mint_ms, c.mint);
+        atomic_max_i64(&h->maxt_ms, c.maxt);
+    }
+    if (h->wal != NULL) {
+        st = wal_commit(h->wal, &c.ticket, err);
+    }
+    if (st == PL_OK) {
+        mark_logged(&c);
+        atomic_fetch_add_explicit(&h->appended_total, r->appended, memory_order_relaxed);
+        atomic_store_explicit(&h->last_append_unix_ms, pl_now_unix_ms(), memory_order_relaxed);
+    }
+    if (r->first != TSDB_SOFT_NONE) {
+        uint32_t slot = c.slots[r->first_series];
+        if (slot == 0) {
+            r->first_labels = labels_copy_try(a, b->series[r->first_series].labels);
+        } else if (!head_labels(h, slot, a, &r->first_labels)) {
+            r->first_labels = (struct labels){.n = 0};
+        }
+    }
+    r->head_maxt_ms = atomic_load_explicit(&h->maxt_ms, memory_order_relaxed);
+    pl_buf_fini(&c.series_record);
+    pl_free(c.unlogged);
+    /* A full disk here costs nothing yet: the samples are in the WAL, the chunks wait in memory. */
+    if (head_chunks_flush(h->chunks, FLUSH_CHUNK_BYTES, false, &flush_err) != PL_OK) {
+        pl_warn("head chunks wait in memory", PL_KV("user", h->tenant), PL_KV_ERR(&flush_err));
+    }
+    return st;
+}

@@ -1,0 +1,597 @@
+#include "tsdb/head_chunks.h"
+
+#include "base/buf.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/sync.h"
+#include "codec/varint.h"
+#include "codec/xor_chunk.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FILE_MAGIC UINT32_C(0x0130BC91)
+enum { FILE_HEADER = 8, FILE_BYTES_MAX = 128 << 20, RECORD_FIXED = 25, CRC_BYTES = 4, BUFFER_FIRST = 64 << 10 };
+
+/* Counted: one reference by the list, one by each arena that reads from the mapping. */
+struct hc_file {
+    uint32_t number;
+    _Atomic uint32_t refs;
+    int fd;             /* -1: not created yet, or only read */
+    uint8_t *map;
+    size_t map_size;
+    uint64_t written;   /* bytes on disk; hc lock */
+    int64_t maxt_ms;    /* of its chunks */
+};
+
+/* Bytes of one file that are not written yet. The last node takes new chunks; the first is the one being written. */
+struct hc_node {
+    struct hc_node *next;
+    struct hc_file *file;
+    uint64_t offset; /* of buf in the file */
+    struct pl_buf buf;
+};
+
+struct head_chunks {
+    char dir[PATH_MAX];
+    bool read_only;
+    struct pl_mutex flush_lock; /* one flush at a time */
+    struct pl_mutex lock;       /* all below */
+    struct hc_file **files;     /* by number */
+    size_t file_count, file_cap;
+    struct hc_node *first, *last;
+    struct hc_file *current;    /* takes new chunks; NULL: the next chunk starts a file */
+    uint64_t current_size;
+    size_t buffered;
+};
+
+static void file_unref(void *arg)
+{
+    struct hc_file *f = arg;
+
+    if (atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) == 1) {
+        if (f->map != NULL) {
+            (void)munmap(f->map, f->map_size);
+        }
+        if (f->fd >= 0) {
+            (void)close(f->fd);
+        }
+        pl_free(f);
+    }
+}
+
+static struct hc_file *file_new(uint32_t number)
+{
+    struct hc_file *f = pl_new(struct hc_file);
+
+    f->number = number;
+    f->fd = -1;
+    f->maxt_ms = INT64_MIN;
+    atomic_init(&f->refs, 1);
+    return f;
+}
+
+static void file_path(const struct head_chunks *hc, uint32_t number, char *out, size_t size)
+{
+    (void)snprintf(out, size, "%s/%06u", hc->dir, number);
+}
+
+static void file_list_add(struct head_chunks *hc, struct hc_file *f)
+{
+    pl_array_reserve(hc->files, hc->file_cap, hc->file_count + 1);
+    hc->files[hc->file_count++] = f;
+}
+
+/* ---- reading ---- */
+
+pl_status head_chunk_parse(const uint8_t *p, size_t n, uint64_t *ref, struct chunk_view *out, size_t *size,
+                           struct pl_err *err)
+{
+    const uint8_t *end = p + n, *data;
+    uint64_t len;
+    size_t head;
+
+    if (n < RECORD_FIXED) {
+        for (size_t i = 0; i < n; i++) {
+            if (p[i] != 0) {
+                return pl_fail(err, PL_CORRUPT, "chunk header cut off");
+            }
+        }
+        return PL_NOT_FOUND;
+    }
+    *ref = pl_get_be64(p);
+    if (*ref == 0 && pl_get_be64(p + 8) == 0 && pl_get_be64(p + 16) == 0) {
+        return PL_NOT_FOUND;
+    }
+    data = uvarint_get(p + RECORD_FIXED, end, &len);
+    if (data == NULL || len > (uint64_t)(end - data) || (uint64_t)(end - data) - len < CRC_BYTES) {
+        return pl_fail(err, PL_CORRUPT, "chunk of series %llu cut off", (unsigned long long)*ref);
+    }
+    head = (size_t)(data - p);
+    if (pl_crc32c(0, p, head + (size_t)len) != pl_get_be32(data + len)) {
+        return pl_fail(err, PL_CORRUPT, "chunk of series %llu: checksum mismatch", (unsigned long long)*ref);
+    }
+    *out = (struct chunk_view){.data = data,
+                               .size = (uint32_t)len,
+                               .encoding = p[24],
+                               .mint_ms = (int64_t)pl_get_be64(p + 8),
+                               .maxt_ms = (int64_t)pl_get_be64(p + 16)};
+    *size = head + (size_t)len + CRC_BYTES;
+    return PL_OK;
+}
+
+static struct hc_file *file_find_locked(const struct head_chunks *hc, uint32_t number)
+{
+    size_t lo = 0, hi = hc->file_count;
+
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (hc->files[mid]->number < number) {
+            lo = mid + 1;
+        } else {
+            hi = mid;
+        }
+    }
+    return lo < hc->file_count && hc->files[lo]->number == number ? hc->files[lo] : NULL;
+}
+
+/* Maps a file that is being written at its full size: bytes are looked at only after they are on disk. */
+static pl_status file_map_locked(struct hc_file *f, struct pl_err *err)
+{
+    void *m;
+
+    if (f->map != NULL) {
+        return PL_OK;
+    }
+    m = mmap(NULL, FILE_BYTES_MAX, PROT_READ, MAP_SHARED, f->fd, 0);
+    if (m == MAP_FAILED) {
+        return pl_fail(err, PL_IO, "map head chunk file %06u: %s", f->number, strerror(errno));
+    }
+    f->map = m;
+    f->map_size = FILE_BYTES_MAX;
+    return PL_OK;
+}
+
+static void pin(struct head_chunk_pins *pins, struct hc_file *f)
+{
+    for (size_t i = 0; i < PL_ARRAY_LEN(pins->last); i++) {
+        if (pins->last[i] == f) {
+            return;
+        }
+    }
+    atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
+    pl_arena_on_free(pins->a, file_unref, f);
+    pins->last[pins->next++ % PL_ARRAY_LEN(pins->last)] = f;
+}
+
+pl_status head_chunks_read(struct head_chunks *hc, const struct head_chunk *c, struct head_chunk_pins *pins,
+                           struct chunk_view *out, struct pl_err *err)
+{
+    struct hc_file *f;
+    uint64_t ref;
+    size_t size;
+    pl_status st = PL_OK;
+    const uint8_t *p = NULL;
+    size_t n = 0;
+    bool copy = false;
+
+    pl_mutex_lock(&hc->lock);
+    f = file_find_locked(hc, c->file);
+    if (f == NULL) {
+        st = pl_fail(err, PL_CORRUPT, "head chunk file %06u is gone", c->file);
+    } else if (c->offset < f->written) {
+        st = file_map_locked(f, err);
+        if (st == PL_OK) {
+            p = f->map + c->offset;
+            n = (size_t)(PL_MIN(f->written, (uint64_t)f->map_size) - c->offset);
+            pin(pins, f);
+        }
+    } else {
+        for (struct hc_node *d = hc->first; d != NULL && p == NULL; d = d->next) {
+            if (d->file == f && c->offset >= d->offset && c->offset < d->offset + d->buf.n) {
+                p = (const uint8_t *)d->buf.p + (c->offset - d->offset);
+                n = (size_t)(d->offset + d->buf.n - c->offset);
+            }
+        }
+        copy = true;
+    }
+    if (st == PL_OK && p == NULL) {
+        st = pl_fail(err, PL_CORRUPT, "head chunk %06u:%u is not in its file", c->file, c->offset);
+    }
+    if (st == PL_OK) {
+        st = head_chunk_parse(p, n, &ref, out, &size, err);
+        if (st == PL_NOT_FOUND) {
+            st = pl_fail(err, PL_CORRUPT, "head chunk %06u:%u is empty", c->file, c->offset);
+        }
+    }
+    if (st == PL_OK && copy) {
+        uint8_t *q = pl_arena_alloc_try(pins->a, out->size);
+        if (q == NULL) {
+            st = pl_fail(err, PL_LIMIT, "query memory limit");
+        } else {
+            memcpy(q, out->data, out->size);
+            out->data = q;
+        }
+    }
+    pl_mutex_unlock(&hc->lock);
+    return st;
+}
+
+/* ---- opening ---- */
+
+static int number_cmp(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+static pl_status numbers_list(const struct head_chunks *hc, uint32_t **out, size_t *count, struct pl_err *err)
+{
+    DIR *d = opendir(hc->dir);
+    struct dirent *e;
+    uint32_t *v = NULL;
+    size_t n = 0, cap = 0;
+    uint64_t number;
+
+    if (d == NULL) {
+        *out = NULL;
+        *count = 0;
+        return hc->read_only && errno == ENOENT ? PL_OK : pl_fail(err, PL_IO, "read %s: %s", hc->dir, strerror(errno));
+    }
+    while ((e = readdir(d)) != NULL) {
+        if (pl_str_to_u64(pl_str_c(e->d_name), &number) && strlen(e->d_name) >= 6 && number > 0 && number < UINT32_MAX) {
+            pl_array_reserve(v, cap, n + 1);
+            v[n++] = (uint32_t)number;
+        }
+    }
+    (void)closedir(d);
+    if (n > 0) {
+        qsort(v, n, sizeof(*v), number_cmp);
+    }
+    *out = v;
+    *count = n;
+    return PL_OK;
+}
+
+/* Gives every good record to load; returns the offset behind the last good one. */
+static uint64_t file_walk(struct hc_file *f, head_chunks_load_fn load, void *arg, pl_status *end, struct pl_err *err)
+{
+    size_t at = FILE_HEADER;
+
+    *end = PL_NOT_FOUND;
+    while (at < f->map_size) {
+        struct chunk_view v;
+        uint64_t ref;
+        size_t size;
+
+        *end = head_chunk_parse(f->map + at, f->map_size - at, &ref, &v, &size, err);
+        if (*end != PL_OK) {
+            break;
+        }
+        /* Bit 7 marks out-of-order chunks, other encodings are histograms: neither is ours to serve yet. */
+        if (v.encoding == CHUNK_ENC_XOR && v.mint_ms <= v.maxt_ms) {
+            load(arg, ref,
+                 &(struct head_chunk){
+                     .file = f->number, .offset = (uint32_t)at, .mint_ms = v.mint_ms, .maxt_ms = v.maxt_ms});
+        }
+        f->maxt_ms = PL_MAX(f->maxt_ms, v.maxt_ms);
+        at += size;
+        *end = PL_NOT_FOUND;
+    }
+    return at;
+}
+
+static pl_status file_load(struct head_chunks *hc, uint32_t number, bool last, head_chunks_load_fn load, void *arg,
+                           uint64_t *corruptions, struct pl_err *err)
+{
+    char path[PATH_MAX + 16];
+    struct hc_file *f = file_new(number);
+    struct pl_err why = {.status = PL_OK};
+    struct stat sb;
+    pl_status end = PL_CORRUPT;
+    uint64_t good = 0;
+    int fd;
+
+    file_path(hc, number, path, sizeof(path));
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &sb) != 0) {
+        int e = errno;
+        if (fd >= 0) {
+            (void)close(fd);
+        }
+        file_unref(f);
+        return pl_fail(err, PL_IO, "open head chunk file %s: %s", path, strerror(e));
+    }
+    if (sb.st_size >= FILE_HEADER && sb.st_size <= (off_t)UINT32_MAX) {
+        void *m = mmap(NULL, (size_t)sb.st_size, PROT_READ, MAP_SHARED, fd, 0);
+        if (m != MAP_FAILED) {
+            f->map = m;
+            f->map_size = (size_t)sb.st_size;
+        }
+    }
+    (void)close(fd);
+    if (f->map != NULL && pl_get_be32(f->map) == FILE_MAGIC && f->map[4] == 1) {
+        good = file_walk(f, load, arg, &end, &why);
+    } else {
+        (void)pl_fail(&why, PL_CORRUPT, "not a head chunk file");
+    }
+    f->written = good;
+    if (end != PL_NOT_FOUND && sb.st_size > 0) {
+        ++*corruptions;
+        pl_warn("corrupt head chunk file: the chunks behind the bad bytes are dropped", PL_KV_C("file", path),
+                PL_KV_INT("good_bytes", good), PL_KV_INT("bytes", sb.st_size), PL_KV_ERR(&why));
+    }
+    if (!hc->read_only && last && good == 0) {
+        (void)unlink(path); /* without a header it never held a chunk */
+        file_unref(f);
+        return PL_OK;
+    }
+    if (!hc->read_only && last && end != PL_NOT_FOUND && truncate(path, (off_t)good) != 0) {
+        pl_warn("cannot cut a head chunk file", PL_KV_C("file", path), PL_KV_C("err", strerror(errno)));
+    }
+    file_list_add(hc, f);
+    return PL_OK;
+}
+
+pl_status head_chunks_open(struct head_chunks **out, pl_str dir, bool read_only, head_chunks_load_fn load, void *arg,
+                           uint64_t *corruptions, struct pl_err *err)
+{
+    struct head_chunks *hc = pl_new(struct head_chunks);
+    uint32_t *numbers = NULL;
+    size_t count = 0;
+    pl_status st;
+
+    PL_ASSERT(dir.n < sizeof(hc->dir));
+    memcpy(hc->dir, dir.p, dir.n);
+    hc->read_only = read_only;
+    pl_mutex_init(&hc->flush_lock, PL_RANK_HEAD_CHUNKS);
+    pl_mutex_init(&hc->lock, PL_RANK_HEAD_CHUNKS + 1);
+    if (!read_only && mkdir(hc->dir, 0777) != 0 && errno != EEXIST) {
+        st = pl_fail(err, PL_IO, "create %s: %s", hc->dir, strerror(errno));
+        goto fail;
+    }
+    st = numbers_list(hc, &numbers, &count, err);
+    for (size_t i = 0; i < count && st == PL_OK; i++) {
+        st = file_load(hc, numbers[i], i + 1 == count, load, arg, corruptions, err);
+    }
+    pl_free(numbers);
+    if (st == PL_OK) {
+        *out = hc;
+        return PL_OK;
+    }
+
+fail:
+    head_chunks_close(hc);
+    return st;
+}
+
+void head_chunks_close(struct head_chunks *hc)
+{
+    struct pl_err err;
+
+    if (hc == NULL) {
+        return;
+    }
+    if (head_chunks_flush(hc, 0, true, &err) != PL_OK) {
+        pl_error("head chunks not written", PL_KV_ERR(&err));
+    }
+    for (struct hc_node *d = hc->first; d != NULL;) {
+        struct hc_node *next = d->next;
+        pl_buf_fini(&d->buf);
+        pl_free(d);
+        d = next;
+    }
+    for (size_t i = 0; i < hc->file_count; i++) {
+        file_unref(hc->files[i]);
+    }
+    pl_free(hc->files);
+    pl_mutex_fini(&hc->lock);
+    pl_mutex_fini(&hc->flush_lock);
+    pl_free(hc);
+}
+
+/* ---- writing ---- */
+
+static void node_append_locked(struct head_chunks *hc, struct hc_file *f, uint64_t offset)
+{
+    struct hc_node *d = pl_new(struct hc_node);
+
+    d->file = f;
+    d->offset = offset;
+    if (hc->last != NULL) {
+        hc->last->next = d;
+    } else {
+        hc->first = d;
+    }
+    hc->last = d;
+}
+
+static void current_start_locked(struct head_chunks *hc)
+{
+    static const uint8_t header[FILE_HEADER] = {0x01, 0x30, 0xBC, 0x91, 1, 0, 0, 0};
+    uint32_t number = hc->file_count > 0 ? hc->files[hc->file_count - 1]->number + 1 : 1;
+
+    hc->current = file_new(number);
+    hc->current_size = FILE_HEADER;
+    file_list_add(hc, hc->current);
+    node_append_locked(hc, hc->current, 0);
+    pl_buf_add(&hc->last->buf, header, sizeof(header));
+    hc->buffered += sizeof(header);
+}
+
+void head_chunks_add(struct head_chunks *hc, uint64_t ref, struct head_chunk *c, const uint8_t *data, uint32_t size)
+{
+    uint8_t *start, *p;
+    size_t n;
+
+    pl_mutex_lock(&hc->lock);
+    if (hc->current == NULL || hc->current_size + RECORD_FIXED + VARINT_MAX + size + CRC_BYTES > FILE_BYTES_MAX) {
+        current_start_locked(hc);
+    }
+    if (hc->last->buf.cap == 0) {
+        (void)pl_buf_reserve(&hc->last->buf, BUFFER_FIRST);
+    }
+    start = (uint8_t *)pl_buf_reserve(&hc->last->buf, RECORD_FIXED + VARINT_MAX + (size_t)size + CRC_BYTES);
+    pl_put_be64(start, ref);
+    pl_put_be64(start + 8, (uint64_t)c->mint_ms);
+    pl_put_be64(start + 16, (uint64_t)c->maxt_ms);
+    start[24] = CHUNK_ENC_XOR;
+    p = uvarint_put(start + RECORD_FIXED, size);
+    memcpy(p, data, size);
+    p += size;
+    pl_put_be32(p, pl_crc32c(0, start, (size_t)(p - start)));
+    n = (size_t)(p - start) + CRC_BYTES;
+    c->file = hc->current->number;
+    c->offset = (uint32_t)hc->current_size;
+    hc->current->maxt_ms = PL_MAX(hc->current->maxt_ms, c->maxt_ms);
+    hc->last->buf.n += n;
+    hc->current_size += n;
+    hc->buffered += n;
+    pl_mutex_unlock(&hc->lock);
+}
+
+static pl_status node_write(const struct head_chunks *hc, struct hc_node *d, struct pl_err *err)
+{
+    char path[PATH_MAX + 16];
+    size_t done = 0;
+
+    file_path(hc, d->file->number, path, sizeof(path));
+    if (d->file->fd < 0) {
+        d->file->fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    }
+    while (d->file->fd >= 0 && done < d->buf.n) {
+        ssize_t got = pwrite(d->file->fd, d->buf.p + done, d->buf.n - done, (off_t)(d->offset + done));
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got <= 0) {
+            break;
+        }
+        done += (size_t)got;
+    }
+    return done == d->buf.n ? PL_OK : pl_fail(err, PL_IO, "write head chunks %s: %s", path, strerror(errno));
+}
+
+/* flush_lock held. Takes nodes from the front until only an empty last one is left. */
+static pl_status flush_nodes(struct head_chunks *hc, struct pl_err *err)
+{
+    for (;;) {
+        struct hc_node *d;
+        pl_status st;
+
+        pl_mutex_lock(&hc->lock);
+        d = hc->first;
+        if (d == NULL || d->buf.n == 0) {
+            pl_mutex_unlock(&hc->lock);
+            return PL_OK;
+        }
+        if (d == hc->last) {
+            /* New chunks go to a fresh node while this one is written; readers still find it in the list. */
+            node_append_locked(hc, d->file, d->offset + d->buf.n);
+        }
+        pl_mutex_unlock(&hc->lock);
+
+        st = node_write(hc, d, err);
+        if (st != PL_OK) {
+            return st;
+        }
+        pl_mutex_lock(&hc->lock);
+        hc->first = d->next;
+        d->file->written = d->offset + d->buf.n;
+        hc->buffered -= d->buf.n;
+        pl_mutex_unlock(&hc->lock);
+        pl_buf_fini(&d->buf);
+        pl_free(d);
+    }
+}
+
+pl_status head_chunks_flush(struct head_chunks *hc, size_t min_bytes, bool sync, struct pl_err *err)
+{
+    size_t buffered;
+    pl_status st = PL_OK;
+
+    if (hc->read_only) {
+        return PL_OK;
+    }
+    pl_mutex_lock(&hc->lock);
+    buffered = hc->buffered;
+    pl_mutex_unlock(&hc->lock);
+    if (buffered < min_bytes) {
+        return PL_OK;
+    }
+    pl_mutex_lock(&hc->flush_lock);
+    st = flush_nodes(hc, err);
+    for (size_t i = 0; st == PL_OK && sync; i++) {
+        struct hc_file *f = NULL;
+        pl_mutex_lock(&hc->lock);
+        if (i < hc->file_count) {
+            f = hc->files[i];
+            atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
+        }
+        pl_mutex_unlock(&hc->lock);
+        if (f == NULL) {
+            break;
+        }
+        if (f->fd >= 0 && fdatasync(f->fd) != 0) {
+            st = pl_fail(err, PL_IO, "fsync head chunk file %06u: %s", f->number, strerror(errno));
+        }
+        file_unref(f);
+    }
+    pl_mutex_unlock(&hc->flush_lock);
+    return st;
+}
+
+void head_chunks_truncate(struct head_chunks *hc, int64_t mint_ms)
+{
+    char path[PATH_MAX + 16];
+    size_t kept = 0;
+
+    pl_mutex_lock(&hc->flush_lock);
+    pl_mutex_lock(&hc->lock);
+    for (size_t i = 0; i < hc->file_count; i++) {
+        struct hc_file *f = hc->files[i];
+        bool pending = false;
+
+        for (struct hc_node *d = hc->first; d != NULL; d = d->next) {
+            pending = pending || d->file == f;
+        }
+        if (f->maxt_ms < mint_ms && i + 1 < hc->file_count && f != hc->current && !pending) {
+            file_path(hc, f->number, path, sizeof(path));
+            (void)unlink(path);
+            file_unref(f);
+        } else {
+            hc->files[kept++] = f;
+        }
+    }
+    hc->file_count = kept;
+    pl_mutex_unlock(&hc->lock);
+    pl_mutex_unlock(&hc->flush_lock);
+}
+
+uint32_t head_chunks_oldest(struct head_chunks *hc)
+{
+    uint32_t n;
+
+    pl_mutex_lock(&hc->lock);
+    n = hc->file_count > 0 ? hc->files[0]->number : UINT32_MAX;
+    pl_mutex_unlock(&hc->lock);
+    return n;
+}
+
+uint32_t head_chunks_newest(struct head_chunks *hc)
+{
+    uint32_t n;
+
+    pl_mutex_lock(&hc->lock);
+    n = hc->file_count > 0 ? hc->files[hc->file_count - 1]->number : 0;
+    pl_mutex_unlock(&hc->lock);
+    return n;
+}
