@@ -37,7 +37,7 @@ static struct shown show(int64_t ns)
 /* ---- targets ---- */
 
 static const struct config_target targets[] = {
-    {"alertmanager", true},   {"all", true},          {"compactor", true},  {"configs", false},
+    {"alertmanager", true},   {"all", false},          {"compactor", true},  {"configs", false},
     {"distributor", true},    {"flusher", false},     {"ingester", true},   {"overrides", false},
     {"overrides-exporter", false}, {"parquet-converter", false}, {"purger", true}, {"querier", true},
     {"query-frontend", true}, {"query-scheduler", false}, {"ruler", true},  {"store-gateway", true},

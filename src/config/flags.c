@@ -178,6 +178,9 @@ void config_help(struct pl_buf *out)
                     "A flag takes one or two dashes: -name=value or -name value; a flag without a type is a switch: -name or\n"
                     "-name=false. A <list of text> is given by repeating its flag, which adds to the default and to the file.\n"
                     "Durations are 300ms, 5s, 1m30s, 2h; per-tenant limits also take 1d, 2w, 1y.\n"
-                    "docs/config-reference.md has the same with the YAML keys.\n");
+                    "docs/config-reference.md has the same with the YAML keys.\n"
+                    "\n"
+                    "Top level\n"
+                    "\n");
     opt_walk(opt_rows_config, help_one, out);
 }

@@ -124,14 +124,25 @@ void config__expand(struct pl_buf *out, pl_str text)
 
 /* ---- the file ---- */
 
+/* The system's words with a small first letter, as Go has them. */
+static const char *error_text(int e, char *out, size_t size)
+{
+    (void)snprintf(out, size, "%s", strerrordesc_np(e) != NULL ? strerrordesc_np(e) : "unknown error");
+    if (out[0] >= 'A' && out[0] <= 'Z') {
+        out[0] = (char)(out[0] - 'A' + 'a');
+    }
+    return out;
+}
+
 pl_status config_read_file(const char *path, struct pl_buf *out, struct pl_err *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t n;
+    char why[128];
 
     *out = (struct pl_buf){0};
     if (fd < 0) {
-        return pl_fail(err, PL_IO, "open %s: %s", path, strerrordesc_np(errno));
+        return pl_fail(err, PL_IO, "open %s: %s", path, error_text(errno, why, sizeof(why)));
     }
     pl_buf_init(out, YAML_TEXT_MAX);
     do {
@@ -144,7 +155,7 @@ pl_status config_read_file(const char *path, struct pl_buf *out, struct pl_err *
     int e = errno;
     (void)close(fd);
     if (n < 0) {
-        return pl_fail(err, PL_IO, "read %s: %s", path, strerrordesc_np(e));
+        return pl_fail(err, PL_IO, "read %s: %s", path, error_text(e, why, sizeof(why)));
     }
     if (out->overflow || out->n > YAML_TEXT_MAX - 65536) {
         return pl_fail(err, PL_TOO_LARGE, "read %s: larger than %d bytes", path, YAML_TEXT_MAX - 65536);

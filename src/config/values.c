@@ -525,6 +525,31 @@ static void print_durations(struct pl_buf *out, const struct opt_durations *d)
     pl_buf_byte(out, ']');
 }
 
+/* scheme://user:password@host is shown with the password masked. */
+static void print_text(struct pl_buf *out, pl_str s)
+{
+    size_t scheme = pl_str_find_str(s, PL_STR("://"));
+    struct pl_buf masked = {0};
+
+    if (scheme != SIZE_MAX) {
+        pl_str rest = pl_str_sub(s, scheme + 3, s.n);
+        size_t slash = pl_str_find(rest, '/');
+        pl_str authority = pl_str_sub(rest, 0, slash == SIZE_MAX ? rest.n : slash);
+        size_t colon = pl_str_find(authority, ':'), at = SIZE_MAX;
+        for (size_t i = 0; i < authority.n; i++) {
+            at = authority.p[i] == '@' ? i : at;
+        }
+        if (at != SIZE_MAX && colon < at) {
+            pl_buf_str(&masked, pl_str_sub(s, 0, scheme + 3 + colon + 1));
+            PL_BUF_LIT(&masked, "********");
+            pl_buf_str(&masked, pl_str_sub(rest, at, rest.n));
+            s = pl_buf_view(&masked);
+        }
+    }
+    yaml_print_str(out, s);
+    pl_buf_fini(&masked);
+}
+
 void opt_print_value(struct pl_buf *out, const struct opt *o, const void *field)
 {
     switch (o->kind) {
@@ -546,7 +571,7 @@ void opt_print_value(struct pl_buf *out, const struct opt *o, const void *field)
         opt_prom_duration_print(out, *(const int64_t *)field);
         return;
     case OPT_K_TEXT:
-        yaml_print_str(out, *(const pl_str *)field);
+        print_text(out, *(const pl_str *)field);
         return;
     case OPT_K_SECRET:
         pl_buf_cstr(out, ((const pl_str *)field)->n > 0 ? "'********'" : "\"\"");

@@ -8,8 +8,8 @@ enum { LEAF = 4096, MID = 256, TOP = ING_ACTIVE_TOP, MINUTES = 255 };
 struct leaf {
     _Atomic uint8_t minute[LEAF]; /* 0: not active; else 1 + minute % MINUTES */
 };
-struct ing_active_mid {
-    struct leaf *_Atomic leaves[MID];
+struct mid {
+    void *_Atomic leaves[MID]; /* struct leaf */
 };
 
 static uint8_t stamp_of(int64_t now_ms)
@@ -34,14 +34,14 @@ static void *made_at(void *_Atomic *at, size_t size)
 
 static _Atomic uint8_t *byte_of(struct ing_active *a, uint64_t ref)
 {
-    struct ing_active_mid *mid;
+    struct mid *mid;
     struct leaf *leaf;
 
     if (ref / LEAF / MID >= TOP) {
         return NULL; /* more than 67 million series in one head: those beyond are not told apart */
     }
-    mid = made_at((void *_Atomic *)&a->top[ref / LEAF / MID], sizeof(*mid));
-    leaf = made_at((void *_Atomic *)&mid->leaves[ref / LEAF % MID], sizeof(*leaf));
+    mid = made_at(&a->top[ref / LEAF / MID], sizeof(*mid));
+    leaf = made_at(&mid->leaves[ref / LEAF % MID], sizeof(*leaf));
     return &leaf->minute[ref % LEAF];
 }
 
@@ -84,7 +84,7 @@ uint64_t ing__active_count(struct ing_active *a, int64_t now_ms, int64_t idle_ns
     uint64_t n = 0;
 
     for (size_t i = 0; i < TOP; i++) {
-        struct ing_active_mid *mid = atomic_load_explicit(&a->top[i], memory_order_acquire); /* pairs with made_at */
+        struct mid *mid = atomic_load_explicit(&a->top[i], memory_order_acquire); /* pairs with made_at */
         for (size_t k = 0; mid != NULL && k < MID; k++) {
             struct leaf *leaf = atomic_load_explicit(&mid->leaves[k], memory_order_acquire);
             n += leaf != NULL ? count_leaf(leaf, stamp_of(now_ms), idle_minutes) : 0;
@@ -96,7 +96,7 @@ uint64_t ing__active_count(struct ing_active *a, int64_t now_ms, int64_t idle_ns
 void ing__active_fini(struct ing_active *a)
 {
     for (size_t i = 0; i < TOP; i++) {
-        struct ing_active_mid *mid = atomic_load_explicit(&a->top[i], memory_order_acquire);
+        struct mid *mid = atomic_load_explicit(&a->top[i], memory_order_acquire);
         for (size_t k = 0; mid != NULL && k < MID; k++) {
             pl_free(atomic_load_explicit(&mid->leaves[k], memory_order_acquire));
         }

@@ -56,10 +56,9 @@ PL_MUST_USE pl_status ing__metadata_list(struct ing_metadata *m, struct pl_arena
 /* ---- active series ---- */
 
 enum { ING_ACTIVE_TOP = 64 };
-struct ing_active_mid;
 /* Atomic: any number of pushes mark while one thread counts. */
 struct ing_active {
-    struct ing_active_mid *_Atomic top[ING_ACTIVE_TOP];
+    void *_Atomic top[ING_ACTIVE_TOP];
 };
 /* Series without a ref are passed over. */
 void ing__active_mark(struct ing_active *a, const struct tsdb_append_series *v, uint32_t n, int64_t now_ms);

@@ -43,8 +43,8 @@ struct group {
     double *value; /* absent until the first sample of the step; sum, minimum, mean ... */
     double *comp;  /* Kahan compensation, or the sum of squares of stddev */
     double *count;
-    uint8_t *running_mean; /* avg: the sum would overflow at this step */
-    double *mean;
+    double *mean;  /* stddev; avg: only once a sum would overflow, else NULL */
+    uint8_t *running_mean; /* avg with mean: the steps that have gone over to it */
     /* quantile: all columns of the group */
     double **member;
     size_t member_count, member_cap;
@@ -79,9 +79,7 @@ static pl_status group_init(struct agg_op *o, struct group *g, const struct colu
     ok = g->value != NULL;
     switch (o->kind) {
     case PQ_AGG_AVG:
-        ok = ok && (g->mean = group_column(o)) != NULL && (g->count = group_column(o)) != NULL;
-        ok = ok && (g->running_mean = pl_arena_new_array_try(o->op.x->arena, uint8_t, n)) != NULL;
-        ok = ok && (g->comp = group_column(o)) != NULL;
+        ok = ok && (g->count = group_column(o)) != NULL && (g->comp = group_column(o)) != NULL;
         break;
     case PQ_AGG_STDDEV:
     case PQ_AGG_STDVAR:
@@ -123,38 +121,52 @@ static void fold_sum(struct group *g, const double *restrict v, size_t n)
     }
 }
 
-static void fold_avg(struct group *g, const double *restrict v, size_t n)
+/* One more value of a step whose sum would overflow: from here on as a running mean. */
+static pl_status fold_mean(struct agg_op *o, struct group *g, double v, size_t i, struct pl_err *err)
+{
+    double count = g->count[i], share = (count - 1) / count;
+
+    if (g->mean == NULL) {
+        g->mean = group_column(o);
+        g->running_mean = pl_arena_new_array_try(o->op.x->arena, uint8_t, o->op.grid.n);
+        if (g->mean == NULL || g->running_mean == NULL) {
+            return pq__nomem(&o->op, err);
+        }
+    }
+    if (g->running_mean[i] == 0) {
+        g->running_mean[i] = 1;
+        g->mean[i] = g->value[i] / (count - 1);
+        g->comp[i] /= count - 1;
+    }
+    g->mean[i] *= share;
+    g->comp[i] *= share;
+    kahan_inc(v / count, &g->mean[i], &g->comp[i]);
+    return PL_OK;
+}
+
+static pl_status fold_avg(struct agg_op *o, struct group *g, const double *restrict v, size_t n, struct pl_err *err)
 {
     for (size_t i = 0; i < n; i++) {
-        double count, share;
+        double s = g->value[i], c = g->comp[i];
 
         if (pq_is_absent(v[i])) {
             continue;
         }
-        if (pq_is_absent(g->value[i])) {
+        if (pq_is_absent(s)) {
             g->value[i] = v[i];
             g->count[i] = 1;
             continue;
         }
-        count = ++g->count[i];
-        if (!g->running_mean[i]) {
-            double s = g->value[i], c = g->comp[i];
-
-            kahan_inc(v[i], &s, &c);
-            if (!isinf(s)) {
-                g->value[i] = s;
-                g->comp[i] = c;
-                continue;
-            }
-            g->running_mean[i] = 1;
-            g->mean[i] = g->value[i] / (count - 1);
-            g->comp[i] /= count - 1;
+        g->count[i]++;
+        kahan_inc(v[i], &s, &c);
+        if (isinf(s) || (g->mean != NULL && g->running_mean[i] != 0)) {
+            PL_TRY(fold_mean(o, g, v[i], i, err));
+        } else {
+            g->value[i] = s;
+            g->comp[i] = c;
         }
-        share = (count - 1) / count;
-        g->mean[i] *= share;
-        g->comp[i] *= share;
-        kahan_inc(v[i] / count, &g->mean[i], &g->comp[i]);
     }
+    return PL_OK;
 }
 
 static void fold_variance(struct group *g, const double *restrict v, size_t n)
@@ -224,8 +236,7 @@ static pl_status fold(struct agg_op *o, struct group *g, const struct column *c,
         fold_sum(g, c->v, n);
         return PL_OK;
     case PQ_AGG_AVG:
-        fold_avg(g, c->v, n);
-        return PL_OK;
+        return fold_avg(o, g, c->v, n, err);
     case PQ_AGG_STDDEV:
     case PQ_AGG_STDVAR:
         fold_variance(g, c->v, n);
@@ -282,7 +293,8 @@ static void finish(struct agg_op *o, struct group *g)
             v[i] += g->comp[i];
             break;
         case PQ_AGG_AVG:
-            v[i] = g->running_mean[i] ? g->mean[i] + g->comp[i] : v[i] / g->count[i] + g->comp[i] / g->count[i];
+            v[i] = g->mean != NULL && g->running_mean[i] != 0 ? g->mean[i] + g->comp[i]
+                                                                : v[i] / g->count[i] + g->comp[i] / g->count[i];
             break;
         case PQ_AGG_STDDEV:
             v[i] = sqrt(v[i] / g->count[i]);
@@ -361,7 +373,7 @@ static pl_status agg_run(struct agg_op *o, struct pl_err *err)
             break;
         }
         for (size_t i = 0; i < b.n; i++) {
-            struct group *g;
+            struct group *g = NULL;
 
             PL_TRY(agg_group(o, &g, &b.col[i], err));
             PL_TRY(fold(o, g, &b.col[i], err));

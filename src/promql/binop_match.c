@@ -289,7 +289,7 @@ static pl_status new_column(double **out, struct match_op *o, struct pl_err *err
 static pl_status pair(struct match_op *o, uint32_t sig, struct labels many_ls, struct labels one_ls, double *v,
                       const double *many, const double *one, struct pl_err *err)
 {
-    struct labels ls;
+    struct labels ls = {0};
     uint8_t *paired;
 
     PL_TRY(paired_new(&paired, o, err));

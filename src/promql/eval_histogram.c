@@ -231,7 +231,7 @@ static pl_status bucket_add(struct histogram_op *o, const struct column *c, stru
 {
     struct exec *x = o->op.x;
     pl_str le = labels_get(c->labels, PL_STR("le"));
-    struct histogram *h;
+    struct histogram *h = NULL;
     double bound;
 
     if (!float_parse(le, &bound)) {

@@ -16,9 +16,38 @@ void querier_answer_begin(struct querier_call *c)
     PL_BUF_LIT(&c->resp->body, "{\"status\":\"success\",\"data\":");
 }
 
-/* `,"warnings":[...]` from at most QUERIER_NOTES_MAX of the notes and one more text (NULL: none). */
-static void put_notes(struct pl_buf *b, const char *key, const pl_str *v, size_t n, const char *more_text, const char *extra)
+/* The line and column of a byte of the query, both from 1. */
+static void put_position(struct pl_buf *b, pl_str query, uint32_t at)
 {
+    uint32_t line = 1;
+    uint32_t line_start = 0;
+
+    for (uint32_t i = 0; i < at && i < query.n; i++) {
+        if (query.p[i] == '\n') {
+            line++;
+            line_start = i + 1;
+        }
+    }
+    pl_buf_printf(b, " (%u:%u)", (unsigned)line, (unsigned)(at - line_start + 1));
+}
+
+static void put_note(struct pl_buf *b, struct pl_buf *text, pl_str note, const struct pq_note_detail *d, pl_str query)
+{
+    pl_buf_reset(text);
+    pl_buf_str(text, note);
+    if (d != NULL) {
+        pl_buf_str(text, d->detail);
+        put_position(text, query, d->pos.start);
+    }
+    json_str(b, pl_buf_view(text));
+}
+
+/* `,"warnings":[...]` from at most QUERIER_NOTES_MAX of the notes and one more text (NULL: none). */
+static void put_notes(struct querier_call *c, const char *key, const pl_str *v, const struct pq_note_detail *details, size_t n,
+                      const char *more_text, const char *extra)
+{
+    struct pl_buf *b = &c->resp->body;
+    struct pl_buf text;
     size_t shown = PL_MIN(n, (size_t)QUERIER_NOTES_MAX);
 
     if (n == 0 && extra == NULL) {
@@ -27,10 +56,12 @@ static void put_notes(struct pl_buf *b, const char *key, const pl_str *v, size_t
     pl_buf_byte(b, ',');
     json_key(b, key);
     pl_buf_byte(b, '[');
+    pl_buf_init(&text, 0);
     for (size_t i = 0; i < shown; i++) {
         json_comma(b);
-        json_str(b, v[i]);
+        put_note(b, &text, v[i], details != NULL ? &details[i] : NULL, querier_param(c, "query"));
     }
+    pl_buf_fini(&text);
     if (n > shown) {
         json_comma(b);
         pl_buf_byte(b, '"');
@@ -51,9 +82,9 @@ pl_status querier_answer_end(struct querier_call *c, const struct pq_notes *note
     struct pl_buf *b = &c->resp->body;
 
     notes = notes != NULL ? notes : &none;
-    put_notes(b, "warnings", notes->warnings, notes->warning_count, MSG_MORE_WARNINGS,
+    put_notes(c, "warnings", notes->warnings, notes->warning_details, notes->warning_count, MSG_MORE_WARNINGS,
               c->reached_limit ? MSG_TRUNCATED : NULL);
-    put_notes(b, "infos", notes->infos, notes->info_count, MSG_MORE_INFOS, NULL);
+    put_notes(c, "infos", notes->infos, notes->info_details, notes->info_count, MSG_MORE_INFOS, NULL);
     pl_buf_byte(b, '}');
     if (b->overflow) {
         return pl_fail(&c->err, PL_LIMIT, MSG_RESPONSE_LIMIT, (unsigned long long)b->limit_bytes);

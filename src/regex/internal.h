@@ -41,7 +41,8 @@ bool regex__set_has(const struct regex_set *s, pl_str value);
 bool regex__glob_match(const struct regex_glob *g, pl_str s);
 /* The literal text before the first special character, "" where an alternative could begin otherwise. */
 void regex__find_prefix(struct pl_buf *out, pl_str pattern);
-/* The pattern in this RE2's spelling: (?<name> becomes (?P<name>, \C an error. Fails where groups nest too deeply. */
-PL_MUST_USE pl_status regex__translate(struct pl_buf *out, pl_str pattern, struct pl_err *err);
+/* The pattern in this RE2's spelling: (?<name> becomes (?P<name>, \C an error. Fails where groups nest too deeply.
+ * `from`, unless NULL, has room for 2 * pattern.n + 1 places and gets the place in `pattern` of each byte and of the end. */
+PL_MUST_USE pl_status regex__translate(struct pl_buf *out, size_t *from, pl_str pattern, struct pl_err *err);
 
 #endif

@@ -63,31 +63,65 @@ static const char *error_text(enum shim_re2_error e)
     return "internal error";
 }
 
-/* Which part of the pattern Go names: RE2 names another in some cases, and knows only its own spelling. */
-static void put_fragment(struct pl_buf *out, enum shim_re2_error e, pl_str written, pl_str fragment)
+/* A part of RE2's spelling in the spelling that was given. */
+static pl_str written_fragment(pl_str written, pl_str fragment)
 {
-    switch (e) {
+    struct pl_buf copy;
+    size_t *from = pl_new_array(size_t, 2 * written.n + 1);
+    size_t at = SIZE_MAX;
+
+    pl_buf_init(&copy, 0);
+    if (regex__translate(&copy, from, written, NULL) == PL_OK) {
+        at = pl_str_find_str(pl_buf_view(&copy), fragment);
+    }
+    if (at != SIZE_MAX && fragment.n > 0) {
+        fragment = pl_str_sub(written, from[at], from[at + fragment.n]);
+    }
+    pl_buf_fini(&copy);
+    pl_free(from);
+    return fragment;
+}
+
+/* COMPAT: Go complains about a count over 1000 before it sees that two repetitions follow one another. */
+static void prefer_count(enum shim_re2_error *e, pl_str *fragment)
+{
+    size_t brace = fragment->n;
+    uint64_t count = 0;
+
+    while (brace > 0 && fragment->p[brace - 1] != '{') {
+        brace--;
+    }
+    for (size_t i = brace; brace > 0 && i < fragment->n; i++) {
+        char c = fragment->p[i];
+        count = c >= '0' && c <= '9' ? PL_MIN(count * 10 + (uint64_t)(c - '0'), 100000) : 0;
+        if (count > 1000) {
+            *e = SHIM_RE2_REPEAT_SIZE;
+            *fragment = pl_str_sub(*fragment, brace - 1, fragment->n);
+            return;
+        }
+    }
+}
+
+/* Which part of the pattern Go names. */
+static pl_str error_fragment(enum shim_re2_error *e, pl_str written, pl_str fragment)
+{
+    switch (*e) {
     case SHIM_RE2_TOO_LARGE:
     case SHIM_RE2_UNEXPECTED_PAREN:
     case SHIM_RE2_MISSING_PAREN:
-        pl_buf_str(out, pl_str_sub(written, 0, PL_MIN(written.n, FRAGMENT_MAX)));
-        return;
+        return pl_str_sub(written, 0, PL_MIN(written.n, FRAGMENT_MAX));
     case SHIM_RE2_TRAILING_BACKSLASH:
-        return;
+        return PL_STR("");
+    case SHIM_RE2_REPEAT_OP:
+        prefer_count(e, &fragment);
+        return fragment;
+    case SHIM_RE2_REPEAT_SIZE: /* a{2000}? */
+        return pl_str_sub(fragment, 0, fragment.n - pl_str_ends(fragment, PL_STR("?")));
+    case SHIM_RE2_BAD_NAME:
+    case SHIM_RE2_BAD_ESCAPE:
+        return written_fragment(written, fragment);
     default:
-        break;
-    }
-    if (pl_str_find_str(written, fragment) != SIZE_MAX) {
-        pl_buf_str(out, fragment);
-    } else if (pl_str_eq(fragment, PL_STR(REGEX_BAD_ESCAPE))) {
-        PL_BUF_LIT(out, "\\C");
-    } else {
-        for (size_t at = 0; at < fragment.n; at++) {
-            bool added = pl_str_starts(pl_str_sub(fragment, at, fragment.n), PL_STR("P<")) && at >= 2;
-            if (!(added && fragment.p[at - 1] == '?' && fragment.p[at - 2] == '(')) {
-                pl_buf_byte(out, (uint8_t)fragment.p[at]);
-            }
-        }
+        return fragment;
     }
 }
 
@@ -95,18 +129,15 @@ static pl_status compile_re2(struct shim_re2 **out, const struct regex *re, pl_s
 {
     char fragment[FRAGMENT_MAX];
     size_t n;
-    struct pl_buf f;
+    pl_str f;
     enum shim_re2_error e =
         shim_re2_compile(out, pl_str_of(re->pattern, re->pattern_len), fragment, sizeof(fragment), &n);
 
     if (e == SHIM_RE2_OK) {
         return PL_OK;
     }
-    pl_buf_init(&f, 0);
-    put_fragment(&f, e, written, pl_str_of(fragment, n));
-    (void)pl_fail(err, PL_INVALID, "error parsing regexp: %s: `%.*s`", error_text(e), PL_STR_ARG(pl_buf_view(&f)));
-    pl_buf_fini(&f);
-    return PL_INVALID;
+    f = error_fragment(&e, written, pl_str_of(fragment, n));
+    return pl_fail(err, PL_INVALID, "error parsing regexp: %s: `%.*s`", error_text(e), PL_STR_ARG(f));
 }
 
 /* The longest common beginning of all items; they are sorted, so the first and the last decide. */
@@ -159,7 +190,7 @@ pl_status regex_compile(struct regex **out, pl_str pattern, struct pl_err *err)
                        PL_STR_ARG(pl_str_sub(pattern, 0, PL_MIN(pattern.n, FRAGMENT_MAX))));
     }
     pl_buf_init(&text, 0);
-    st = regex__translate(&text, pattern, err);
+    st = regex__translate(&text, NULL, pattern, err);
     if (st != PL_OK) {
         pl_buf_fini(&text);
         return st;

@@ -1,13 +1,8 @@
 /* The differences between Go's regexp syntax and that of RE2's release in Debian, and the literal prefix of a pattern. */
 #include "regex/internal.h"
 
-/* Walks a pattern item by item: classes, escapes and \Q...\E text are one step each, so that a '(' or '|' seen at a step's
+/* Patterns are walked item by item: classes, escapes and \Q...\E text are one step each, so that a '(' or '|' at a step's
  * start is a real one. */
-struct walker {
-    pl_str pattern;
-    size_t at;
-};
-
 static size_t class_end(pl_str p, size_t at)
 {
     at++; /* [ */
@@ -48,36 +43,44 @@ static size_t step_end(pl_str p, size_t at)
     return at + 1;
 }
 
-pl_status regex__translate(struct pl_buf *out, pl_str pattern, struct pl_err *err)
+/* Appends text that stands for pattern[at...]; from[i] is where byte i of the output came from. */
+static void put(struct pl_buf *out, size_t *from, pl_str text, size_t at, bool same)
+{
+    for (size_t i = 0; from != NULL && i < text.n; i++) {
+        from[out->n + i] = at + (same ? i : 0);
+    }
+    pl_buf_str(out, text);
+}
+
+pl_status regex__translate(struct pl_buf *out, size_t *from, pl_str pattern, struct pl_err *err)
 {
     size_t depth = 0;
-    struct walker w = {.pattern = pattern};
+    size_t at = 0;
 
-    while (w.at < pattern.n) {
-        size_t end = step_end(pattern, w.at);
-        pl_str step = pl_str_sub(pattern, w.at, end);
+    while (at < pattern.n) {
+        size_t end = step_end(pattern, at);
+        pl_str step = pl_str_sub(pattern, at, end);
 
-        if (pl_str_eq(step, PL_STR("\\C"))) {
-            pl_buf_cstr(out, REGEX_BAD_ESCAPE);
-            w.at = end;
-            continue;
+        if (step.p[0] == '(' && ++depth > REGEX_NESTING_MAX) {
+            return pl_fail(err, PL_INVALID, "error parsing regexp: expression nests too deeply: `%.*s`",
+                           PL_STR_ARG(pl_str_sub(pattern, 0, PL_MIN(pattern.n, 1000))));
         }
-        if (step.p[0] == '(') {
-            pl_str rest = pl_str_sub(pattern, w.at, pattern.n);
-            if (++depth > REGEX_NESTING_MAX) {
-                return pl_fail(err, PL_INVALID, "error parsing regexp: expression nests too deeply: `%.*s`",
-                               PL_STR_ARG(pl_str_sub(pattern, 0, PL_MIN(pattern.n, 1000))));
-            }
-            if (pl_str_starts(rest, PL_STR("(?<"))) {
-                PL_BUF_LIT(out, "(?P<");
-                w.at += 3;
-                continue;
-            }
-        } else if (step.p[0] == ')' && depth > 0) {
+        if (step.p[0] == ')' && depth > 0) {
             depth--;
         }
-        pl_buf_str(out, step);
-        w.at = end;
+        if (pl_str_eq(step, PL_STR("\\C"))) {
+            put(out, from, PL_STR(REGEX_BAD_ESCAPE), at, true);
+        } else if (step.p[0] == '(' && pl_str_starts(pl_str_sub(pattern, at, pattern.n), PL_STR("(?<"))) {
+            end = at + 3;
+            put(out, from, PL_STR("(?"), at, true);
+            put(out, from, PL_STR("P<"), at + 2, false);
+        } else {
+            put(out, from, step, at, true);
+        }
+        at = end;
+    }
+    if (from != NULL) {
+        from[out->n] = pattern.n;
     }
     return PL_OK;
 }

@@ -404,7 +404,7 @@ static void checkpoint_remove(const char *path)
 
 /* An empty checkpoint says "start at the next segment" to us and to Prometheus, which otherwise wants segment 0. Its rename
  * is the moment at which the older segments stop to count. */
-static pl_status checkpoint_mark(const char *base, uint32_t number, struct pl_err *err)
+static __attribute__((noinline)) pl_status checkpoint_mark(const char *base, uint32_t number, struct pl_err *err)
 {
     char tmp[PATH_MAX + 64], path[PATH_MAX + 64], file[PATH_MAX + 96];
     int fd;

@@ -116,7 +116,7 @@ class Browser:
         raise AssertionError(f"never true: {expression} (last: {last}); page: {self.js('document.body.innerText')[:800]}")
 
     def press(self, key, modifiers=0):
-        code, text = KEYS.get(key, (ord(key.upper()), key))
+        code, text = KEYS[key] if key in KEYS else (ord(key.upper()), key)
         if modifiers & (ALT | CTRL):
             text = ""
         base = dict(key=key, windowsVirtualKeyCode=code, modifiers=modifiers)

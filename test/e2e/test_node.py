@@ -8,7 +8,7 @@ import threading
 import time
 import unittest
 
-from node import PALLIUM, PALLIUMCTL, Case, Process, free_port, http, wait_for
+from node import PALLIUM, PALLIUMCTL, Case, Process, http, snappy, wait_for
 
 NOW = int(time.time() * 1000)
 
@@ -69,12 +69,11 @@ class PushAndQuery(Case):
             self.assertEqual(n.query(name, t=t / 1000)["data"]["result"][0]["value"][1], value)
 
     def test_hostile_bodies_get_400_and_harm_nothing(self):
-        import snappy
         n = self.node().start()
         ok = {"Content-Type": "application/x-protobuf", "Content-Encoding": "snappy"}
-        bodies = [b"", b"\xff" * 40, b"\xff\xff\xff\xff\x0f", snappy.compress(b"\x0a\xff\xff\xff\xff\x0f"),
-                  snappy.compress(b"\x0a\x05abcde"), snappy.compress(b"\x0b" * 1000), snappy.compress(b"\x80" * 1000),
-                  snappy.compress(bytes(range(256)) * 40)]
+        bodies = [b"", b"\xff" * 40, b"\xff\xff\xff\xff\x0f", snappy(b"\x0a\xff\xff\xff\xff\x0f"),
+                  snappy(b"\x0a\x05abcde"), snappy(b"\x0b" * 1000), snappy(b"\x80" * 1000),
+                  snappy(bytes(range(256)) * 40)]
         for body in bodies[1:]:
             self.assertIn(http(n.url + "/api/v1/push", body, ok)[0], (400, 200), body[:20])
         many = {"__name__": "x", **{f"l{i:05}": "v" for i in range(10_000)}}
@@ -215,7 +214,7 @@ class Durability(Case):
         other.start(ready=False)
         code = other.process.p.wait(20)
         self.assertNotEqual(code, 0)
-        self.assertIn("in use by process", other.log())
+        self.assertIn("is locked by process", other.log())
         self.assertEqual(n.push([({"__name__": "m"}, [(NOW + 1, 1.0)])])[0], 200)
 
 

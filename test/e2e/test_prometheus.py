@@ -42,6 +42,8 @@ QUERIES = [
 
 
 class RealPrometheus(Case):
+    maxDiff = None
+
     def start_all(self):
         exporter_port, prom_port = free_port(), free_port()
         self.node_ = self.node()
@@ -66,18 +68,25 @@ remote_write:
         wait_for("prometheus", lambda: http(f"http://127.0.0.1:{prom_port}/-/ready")[0] == 200)
 
     def caught_up(self, t):
-        """Pallium holds as many samples up to t as Prometheus does."""
-        q = 'sum(count_over_time({__name__=~".+"}[2h]))'
-        a = query_json(self.prom + "/query", {"query": q, "time": t})["data"]["result"]
-        b = self.node_.query(q, t=t).get("data", {}).get("result")
-        return bool(a) and a == b
+        """Pallium holds as many samples of the last minute up to t as Prometheus does; queues deliver in order."""
+        def count(api):
+            body = query_json(api + "/query", {"query": '{job=~".+"}[1m]', "time": t})
+            return sum(len(s["values"]) for s in body["data"]["result"]) if "data" in body else 0
+        want = count(self.prom)
+        return want > 0 and count(self.node_.api) == want
 
     def compare(self, path, params):
         want = query_json(self.prom + path, params)
         got = query_json(self.node_.api + path, params)
         self.assertEqual(want["status"], "success", (params, want))
-        self.assertEqual(got.get("data"), want["data"], (path, params))
-        self.assertEqual(got.get("warnings"), want.get("warnings"), params)
+        self.assertIn("data", got, (path, params, got))
+        if not params["query"].startswith(("sort", "topk")):
+            # Prometheus answers instant vectors in the order in which its head met the series, which no two servers share.
+            for body in (want, got):
+                body["data"]["result"].sort(key=lambda s: json.dumps(s["metric"], sort_keys=True))
+        self.assertEqual(got["data"], want["data"], (path, params))
+        newer = [w for w in got.get("warnings", []) if "sort is ineffective" in w]  # since Prometheus 3.12
+        self.assertEqual([w for w in got.get("warnings", []) if w not in newer], want.get("warnings", []), params)
         return len(want["data"]["result"])
 
     def test_equal_answers_while_pallium_is_killed(self):
@@ -139,7 +148,9 @@ class Formats(Case):
         n.stop()
         ours = os.path.join(self.folder, "tsdb", "fake")
         tool = promtool3()
-        dump = subprocess.run([tool, "tsdb", "dump", "--match", "m", ours], capture_output=True, text=True, check=True).stdout
+        dump = subprocess.run([tool, "tsdb", "dump", "--match", '{__name__="m"}', ours], capture_output=True, text=True)
+        self.assertEqual(dump.returncode, 0, dump.stderr)
+        dump = dump.stdout
         self.assertEqual(dump.count("\n"), count)
         blocks = [d for d in os.listdir(ours) if len(d) == 26]
         self.assertGreaterEqual(len(blocks), 2)

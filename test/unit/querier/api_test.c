@@ -370,6 +370,12 @@ static void results(void **state)
         {P "/query_range?query=m%7Bjob%3D~%22c%7Cd%22%7D&start=15&end=30&step=15s&limit=1", NULL, 200,
          "{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":[{\"metric\":" B_LABELS
          ",\"values\":[[15,\"0.5\"],[30,\"1\"]]}]},\"warnings\":[\"results truncated due to limit\"]}"},
+        {P "/query", "query=1+-%0A++rate(m%7Bjob%3D%22d%22%7D%5B1m%5D)&time=10", 200,
+         OK("{\"resultType\":\"vector\",\"result\":[]}")},
+        {P "/query", "query=vector(1)+-%0A++max(rate(m%7Bjob%3D%22d%22%7D%5B1m%5D))&time=60", 200,
+         "{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":[{\"metric\":{},\"value\":[60,"
+         "\"-66666666666666664000\"]}]},\"infos\":[\"PromQL info: metric might not be a counter, name does not end in "
+         "_total/_sum/_count/_bucket: \\\"m\\\" (2:12)\"]}"},
         {P "/query?query=m&time=400&lookback_delta=1", NULL, 200, OK("{\"resultType\":\"vector\",\"result\":[]}")},
         {P "/query", "query=sum(rate(n_total%5B1m%5D))&time=1970-01-01T00:05:00Z", 200,
          OK("{\"resultType\":\"vector\",\"result\":[{\"metric\":{},\"value\":[300,\"0.9999999999999999\"]}]}")}, /* as Go computes it */
