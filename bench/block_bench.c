@@ -28,7 +28,8 @@ static struct series_view make(struct pl_arena *a, int series)
 
     l[0] = (struct label){PL_STR("__name__"), pl_arena_printf(a, "http_requests_total_%03d", series / 1000)};
     for (int i = 1; i < LABELS - 1; i++) {
-        l[i] = (struct label){pl_arena_printf(a, "label_%02d", i), pl_arena_printf(a, "value-%d", (series / 10) % (3 * i))};
+        l[i] = (struct label){pl_arena_printf(a, "label_%02d", i),
+                              pl_arena_printf(a, "value-%d", (series / 10) % (3 * i))};
     }
     /* Every tenth of a metric's series is a pod of its own: as many distinct values as series / 10. */
     l[1].value = pl_arena_printf(a, "pod-%07d", series / 10);
@@ -58,7 +59,8 @@ static long rss_max_mb(void)
     return u.ru_maxrss / 1024;
 }
 
-static void ask(struct block *b, const char *what, enum matcher_type type, const char *name, const char *value, bool decode)
+static void ask(struct block *b, const char *what, enum matcher_type type, const char *name, const char *value,
+                bool decode)
 {
     struct pl_arena a;
     struct matcher m[2];

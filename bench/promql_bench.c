@@ -25,7 +25,8 @@ static void fill(struct mem_source *m, size_t series)
         struct mem_series *s;
         double v = 0;
 
-        l[2].value = pl_str_of(instance, (size_t)snprintf(instance, sizeof(instance), "10.0.%zu.%zu:9090", i / 256, i % 256));
+        l[2].value =
+            pl_str_of(instance, (size_t)snprintf(instance, sizeof(instance), "10.0.%zu.%zu:9090", i / 256, i % 256));
         l[5].value = pl_str_of(path, (size_t)snprintf(path, sizeof(path), "/api/v1/%zu", i % 20));
         s = mem_source_series(m, (struct labels){l, PL_ARRAY_LEN(l)});
         for (int64_t t = 0; t <= SPAN_MS + 300000; t += STEP_MS) {
@@ -67,9 +68,9 @@ static int run(struct mem_source *m, pl_str text)
         peak = PL_MAX(peak, a.peak_bytes);
         pl_arena_fini(&a);
     }
-    printf("%-60.*s %7.4f s CPU, %6zu series out, %11llu samples in windows, %7.1f M/s, arena %6.1f MB\n", PL_STR_ARG(text),
-           best, r.series_count, (unsigned long long)r.stats.samples_total, (double)r.stats.samples_total / best / 1e6,
-           (double)peak / 1e6);
+    printf("%-60.*s %7.4f s CPU, %6zu series out, %11llu samples in windows, %7.1f M/s, arena %6.1f MB\n",
+           PL_STR_ARG(text), best, r.series_count, (unsigned long long)r.stats.samples_total,
+           (double)r.stats.samples_total / best / 1e6, (double)peak / 1e6);
     return 0;
 }
 

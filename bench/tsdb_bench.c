@@ -167,6 +167,21 @@ int main(int argc, char **argv)
     printf("replay:        %.2f s wall, %.2f s CPU, %lu series, %.1f M samples/s\n",
            (double)(pl_now_mono_ns() - wall0) / 1e9, (double)(cpu_ns() - cpu0) / 1e9, st.series,
            (double)b.series * passes / ((double)(pl_now_mono_ns() - wall0) / 1e9) / 1e6);
+    cpu0 = cpu_ns();
+    wall0 = pl_now_mono_ns();
+    rss0 = rss_anon_kib();
+    {
+        uint32_t written;
+        struct pl_err err;
+        if (tsdb_compact(b.db, true, t0, &written, &err) != PL_OK) {
+            (void)fprintf(stderr, "compact: %s\n", err.msg);
+            return 1;
+        }
+    }
+    tsdb_stats_get(b.db, &st);
+    printf("cut to block:  %.2f s wall, %.2f s CPU, %lu series left, RssAnon %lu -> %lu MiB\n",
+           (double)(pl_now_mono_ns() - wall0) / 1e9, (double)(cpu_ns() - cpu0) / 1e9, st.series, rss0 >> 10,
+           rss_anon_kib() >> 10);
     tsdb_close(b.db);
     pl_free(b.hash);
     return 0;

@@ -12,7 +12,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Wrapped libraries: header prefix -> the files that may include it.
 WRAPPED = {
-    "uv.h": ("io", "http"), "openssl/": ("io", "config"), "snappy-c.h": ("codec",), "zstd.h": ("codec",),
+    "uv.h": ("io", "http"), "openssl/": ("io", "config"), "snappy-c.h": ("codec",), "zstd.h": ("tsdb",),
     "zlib.h": ("codec",), "yaml.h": ("config",), "jansson.h": ("codec", "tsdb", "ctl"), "re2/": ("shim",), "roaring/": ("tsdb",),
     "xxhash.h": ("base",), "curl/": ("ctl",), "jemalloc/": ("base",), "charconv": ("shim",),
 }

@@ -7,7 +7,8 @@
 /* Longest text that Go's reader gives a meaning to and that we still look at: real numbers are far shorter. */
 enum { NUMBER_TEXT_MAX = 1 << 16 };
 
-/* The parts of a finite value: sign, digits d1d2..dn meaning 0.d1d2..dn x 10^point. Zero has one digit '0' and point 1. */
+/* The parts of a finite value: sign, digits d1d2..dn meaning 0.d1d2..dn x 10^point. Zero has one digit '0' and point 1.
+ */
 struct decimal {
     char digits[SHIM_DIGITS_MAX];
     size_t count;
@@ -209,8 +210,9 @@ static bool parse_special(pl_str s, bool is_signed, double *out)
     return false;
 }
 
-/* The grammar: digits with at most one point and at least one digit, then an optional exponent (required for hex). Where the
- * value is out of range, *scale tells which way: the decimal (hex: binary) exponent of the first digit that is not zero. */
+/* The grammar: digits with at most one point and at least one digit, then an optional exponent (required for hex).
+ * Where the value is out of range, *scale tells which way: the decimal (hex: binary) exponent of the first digit that
+ * is not zero. */
 static bool check_number(pl_str s, bool hex, bool *nonzero, int64_t *scale)
 {
     size_t i = 0;

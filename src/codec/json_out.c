@@ -2,14 +2,16 @@
 
 #include <math.h>
 
-/* 0: copied as it is; 1: escaped; 2: first byte of a longer UTF-8 sequence, looked at; 3: escaped where HTML matters. */
+/* 0: copied as it is; 1: escaped; 2: first byte of a longer UTF-8 sequence, looked at; 3: escaped where HTML matters.
+ */
 static const uint8_t json_class[256] = {
     [0x00 ... 0x1f] = 1, ['"'] = 1, ['\\'] = 1, ['<'] = 3, ['>'] = 3, ['&'] = 3, [0x80 ... 0xff] = 2,
 };
 
 static const char hex_digit[] = "0123456789abcdef";
 
-/* Length of the UTF-8 sequence at s (first byte >= 0x80), 0 when it is not valid: overlong, surrogate, past U+10FFFF, cut. */
+/* Length of the UTF-8 sequence at s (first byte >= 0x80), 0 when it is not valid: overlong, surrogate, past U+10FFFF,
+ * cut. */
 static size_t utf8_len(const uint8_t *s, size_t n)
 {
     uint8_t lo = 0x80;
@@ -160,9 +162,10 @@ void json_f64(struct pl_buf *b, double v)
 
 /* ---- points ---- */
 
-static const char digit_pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748"
-                                  "4950515253545556575859606162636465666768697071727374757677787980818283848586878889909192939495969798"
-                                  "99";
+static const char digit_pairs[] =
+    "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748"
+    "4950515253545556575859606162636465666768697071727374757677787980818283848586878889909192939495969798"
+    "99";
 
 static size_t put_u64(char *out, uint64_t v)
 {
@@ -208,8 +211,9 @@ size_t json_put_time(char *out, int64_t t_ms)
 
 /* Writes |v| when it is a decimal with at most three places and at most 15 digits; 0 when it is not.
  *
- * Why this equals the shortest round trip: m / 1000 is correctly rounded (m < 2^53), so the decimal m * 10^-3 reads back as v;
- * and no two decimals of up to 15 digits read as the same double, so without its trailing zeros it is the only short one. */
+ * Why this equals the shortest round trip: m / 1000 is correctly rounded (m < 2^53), so the decimal m * 10^-3 reads
+ * back as v; and no two decimals of up to 15 digits read as the same double, so without its trailing zeros it is the
+ * only short one. */
 static size_t put_short(char *out, double v)
 {
     double scaled = v * 1000.0;

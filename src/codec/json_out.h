@@ -1,9 +1,9 @@
 /* codec/json_out.h - JSON as Prometheus's API writes it, straight into a buffer.
  *
- * Promise: strings are escaped as Prometheus escapes them, which depends on the place (enum json_escape); a byte that is not UTF-8
- * becomes \ufffd. Sample times and values are laid out by spec prometheus.md 6.2. Nothing is checked for nesting: callers
- * write their own brackets and commas.
- * Threads: confined to the buffer's thread. Errors: only the buffer's overflow flag.
+ * Promise: strings are escaped as Prometheus escapes them, which depends on the place (enum json_escape); a byte that
+ * is not UTF-8 becomes \ufffd. Sample times and values are laid out by spec prometheus.md 6.2. Nothing is checked for
+ * nesting: callers write their own brackets and commas. Threads: confined to the buffer's thread. Errors: only the
+ * buffer's overflow flag.
  */
 #ifndef PL_CODEC_JSON_OUT_H
 #define PL_CODEC_JSON_OUT_H
@@ -13,8 +13,8 @@
 #include "codec/float_text.h"
 
 enum {
-    JSON_TIME_MAX = 24,                 /* "-9223372036854775.808" */
-    JSON_POINT_MAX = 64,                /* what a point really takes: both numbers, brackets, quotes, a comma */
+    JSON_TIME_MAX = 24,                    /* "-9223372036854775.808" */
+    JSON_POINT_MAX = 64,                   /* what a point really takes: both numbers, brackets, quotes, a comma */
     JSON_POINT_SPACE = 32 + FLOAT_TEXT_MAX /* what must be free where one is written */
 };
 
@@ -45,9 +45,9 @@ void json_str_list(struct pl_buf *b, const pl_str *v, size_t n);
 void json_f64(struct pl_buf *b, double v);
 
 /* Each writes at out and returns the length. */
-size_t json_put_time(char *out, int64_t t_ms);               /* seconds, three decimals only when not whole; JSON_TIME_MAX */
-size_t json_put_value(char *out, double v);                  /* the sample value with its quotes; FLOAT_TEXT_MAX + 2 */
-size_t json_put_point(char *out, int64_t t_ms, double v);    /* [1435781451.781,"1.5"]; JSON_POINT_SPACE */
+size_t json_put_time(char *out, int64_t t_ms); /* seconds, three decimals only when not whole; JSON_TIME_MAX */
+size_t json_put_value(char *out, double v);    /* the sample value with its quotes; FLOAT_TEXT_MAX + 2 */
+size_t json_put_point(char *out, int64_t t_ms, double v); /* [1435781451.781,"1.5"]; JSON_POINT_SPACE */
 void json_point(struct pl_buf *b, int64_t t_ms, double v);
 
 #endif

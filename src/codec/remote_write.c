@@ -35,7 +35,8 @@ static pl_status fail_cut(struct pl_err *err)
 
 static pl_status fail_memory(struct pl_err *err, const struct pl_arena *a)
 {
-    return pl_fail(err, PL_LIMIT, "write request needs more memory to decode than its limit (%zu bytes)", a->limit_bytes);
+    return pl_fail(err, PL_LIMIT, "write request needs more memory to decode than its limit (%zu bytes)",
+                   a->limit_bytes);
 }
 
 static pl_status fail_wire(struct pl_err *err, enum wire wire, const char *field)
@@ -110,7 +111,8 @@ static pl_status skip_group(const uint8_t **p, const uint8_t *end, struct pl_err
 }
 
 /* Reads one field whole; groups are skipped and reported with their number. */
-static pl_status next_field(struct field *f, const uint8_t *p, const uint8_t *end, const char *message, struct pl_err *err)
+static pl_status next_field(struct field *f, const uint8_t *p, const uint8_t *end, const char *message,
+                            struct pl_err *err)
 {
     uint64_t tag, n;
 
@@ -121,7 +123,8 @@ static pl_status next_field(struct field *f, const uint8_t *p, const uint8_t *en
         return pl_fail(err, PL_INVALID, "proto: %s: wiretype end group for non-group", message);
     }
     if (f->number == 0 || f->number > INT32_MAX) {
-        return pl_fail(err, PL_INVALID, "proto: %s: illegal tag %d (wire type %" PRIu64 ")", message, (int32_t)f->number, tag);
+        return pl_fail(err, PL_INVALID, "proto: %s: illegal tag %d (wire type %" PRIu64 ")", message,
+                       (int32_t)f->number, tag);
     }
     switch (f->wire) {
     case WIRE_VARINT:

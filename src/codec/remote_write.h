@@ -1,10 +1,10 @@
 /* codec/remote_write.h - a walk over the bytes of prometheus.WriteRequest (remote write 1.0) without copying them.
  *
- * Promise: one pass yields, per series, the raw bytes of its labels (whose hash names a known sender's series without parsing them)
- * and its samples as columns. Nothing is allocated per label or sample: the arrays grow in the caller's arena. Every byte is treated as
- * hostile: wrong wire types, lengths past the end, groups, overlong integers; unknown fields are skipped. Error texts are those
- * that Cortex's decoder gives for the same bytes.
- * Not here: what a valid label or sample is (distributor/), native histograms and exemplars (counted only).
+ * Promise: one pass yields, per series, the raw bytes of its labels (whose hash names a known sender's series without
+ * parsing them) and its samples as columns. Nothing is allocated per label or sample: the arrays grow in the caller's
+ * arena. Every byte is treated as hostile: wrong wire types, lengths past the end, groups, overlong integers; unknown
+ * fields are skipped. Error texts are those that Cortex's decoder gives for the same bytes. Not here: what a valid
+ * label or sample is (distributor/), native histograms and exemplars (counted only).
  */
 #ifndef PL_CODEC_REMOTE_WRITE_H
 #define PL_CODEC_REMOTE_WRITE_H
@@ -41,9 +41,12 @@ struct remote_write_label {
     pl_str name, value;
 };
 
-/* Walks the whole message; all text stays in it. PL_INVALID when it is not one, PL_LIMIT when the arena is too small. */
-PL_MUST_USE pl_status remote_write_walk(struct remote_write *out, pl_str message, struct pl_arena *a, struct pl_err *err);
+/* Walks the whole message; all text stays in it. PL_INVALID when it is not one, PL_LIMIT when the arena is too small.
+ */
+PL_MUST_USE pl_status remote_write_walk(struct remote_write *out, pl_str message, struct pl_arena *a,
+                                        struct pl_err *err);
 /* Reads the label fields of one series into out, which has room for its label_count. */
-PL_MUST_USE pl_status remote_write_labels(struct remote_write_label *out, const struct remote_write_series *s, struct pl_err *err);
+PL_MUST_USE pl_status remote_write_labels(struct remote_write_label *out, const struct remote_write_series *s,
+                                          struct pl_err *err);
 
 #endif

@@ -2,10 +2,10 @@
 
 #include "codec/varint.h"
 
-/* Why the sizes work out. One sample takes at most 68 bits of time (1111 + 64) and 77 of value (11 + 5 + 6 + 64); the second
- * sample 80 (ten bytes of varint) and 77. Fields are written and read with one 8-byte access at the byte that holds their
- * first bit, and one more byte when they spill over it. The last field begins at most 11 bytes behind the byte where the
- * sample begins, so no access goes further than XOR_SAMPLE_BYTES_MAX bytes behind it. */
+/* Why the sizes work out. One sample takes at most 68 bits of time (1111 + 64) and 77 of value (11 + 5 + 6 + 64); the
+ * second sample 80 (ten bytes of varint) and 77. Fields are written and read with one 8-byte access at the byte that
+ * holds their first bit, and one more byte when they spill over it. The last field begins at most 11 bytes behind the
+ * byte where the sample begins, so no access goes further than XOR_SAMPLE_BYTES_MAX bytes behind it. */
 enum { WINDOW_NONE = 0xff, LEADING_MAX = 31, PEEK_BITS = 57 };
 
 /* ---- writing ---- */
@@ -117,7 +117,7 @@ PL_HOT void xor_append(struct xor_appender *a, uint8_t *data, int64_t t, double 
 
 struct xor_reader {
     uint64_t t, delta, v_bits;
-    uint64_t pos;      /* bits read, from the start of the chunk */
+    uint64_t pos; /* bits read, from the start of the chunk */
     unsigned leading, trailing;
     bool window_known; /* false: leading = trailing = 0, what Prometheus's reader assumes */
 };
@@ -135,7 +135,8 @@ static inline uint64_t peek_all(const uint8_t *data, uint64_t pos)
     return pl_get_be64(p) << (pos & 7) | (uint64_t)p[8] >> (8 - (pos & 7));
 }
 
-/* Reads a value whose control bits are on top of w; at least PEEK_BITS - 1 bits of w are good, and w begins at r->pos. */
+/* Reads a value whose control bits are on top of w; at least PEEK_BITS - 1 bits of w are good, and w begins at r->pos.
+ */
 static inline bool read_value(struct xor_reader *r, const uint8_t *data, uint64_t w)
 {
     unsigned n;
@@ -230,8 +231,8 @@ PL_HOT static size_t read_samples(struct xor_reader *restrict reader, const uint
     return i;
 }
 
-/* As read_samples for any place in the chunk: near the end it reads from a copy with zeros behind it. PL_CORRUPT unless all n
- * samples are there. */
+/* As read_samples for any place in the chunk: near the end it reads from a copy with zeros behind it. PL_CORRUPT unless
+ * all n samples are there. */
 static pl_status read_checked(struct xor_reader *r, const uint8_t *data, size_t size, int64_t *t, double *v, size_t n,
                               struct pl_err *err)
 {

@@ -37,10 +37,22 @@ static struct shown show(int64_t ns)
 /* ---- targets ---- */
 
 static const struct config_target targets[] = {
-    {"alertmanager", true},   {"all", false},          {"compactor", true},  {"configs", false},
-    {"distributor", true},    {"flusher", false},     {"ingester", true},   {"overrides", false},
-    {"overrides-exporter", false}, {"parquet-converter", false}, {"purger", true}, {"querier", true},
-    {"query-frontend", true}, {"query-scheduler", false}, {"ruler", true},  {"store-gateway", true},
+    {"alertmanager", true},
+    {"all", false},
+    {"compactor", true},
+    {"configs", false},
+    {"distributor", true},
+    {"flusher", false},
+    {"ingester", true},
+    {"overrides", false},
+    {"overrides-exporter", false},
+    {"parquet-converter", false},
+    {"purger", true},
+    {"querier", true},
+    {"query-frontend", true},
+    {"query-scheduler", false},
+    {"ruler", true},
+    {"store-gateway", true},
     {"table-manager", true},
 };
 
@@ -104,8 +116,11 @@ static pl_status check_target(const struct config *cfg, struct pl_err *err)
 /* Cortex names the field of its struct, not the YAML key. */
 static void section_name(const char *key, char *out, size_t size)
 {
-    static const char *const odd[][2] = {{"limits", "LimitsConfig"}, {"frontend_worker", "Worker"},   {"api", "API"},
-                                         {"memberlist", "MemberlistKV"}, {"purger", "PurgerConfig"}};
+    static const char *const odd[][2] = {{"limits", "LimitsConfig"},
+                                         {"frontend_worker", "Worker"},
+                                         {"api", "API"},
+                                         {"memberlist", "MemberlistKV"},
+                                         {"purger", "PurgerConfig"}};
     size_t n = 0;
     bool up = true;
 
@@ -153,7 +168,8 @@ static pl_status check_top(const struct config *cfg, struct pl_err *err)
 static pl_status check_port(const char *what, int64_t port, struct pl_err *err)
 {
     if (port < 0 || port > 65535) {
-        return pl_fail(err, PL_INVALID, "invalid server config: %s must be between 0 and 65535, not %lld", what, (long long)port);
+        return pl_fail(err, PL_INVALID, "invalid server config: %s must be between 0 and 65535, not %lld", what,
+                       (long long)port);
     }
     return PL_OK;
 }
@@ -191,9 +207,11 @@ static pl_status check_s3(const struct config_s3 *s3, const char *section, struc
     return PL_OK;
 }
 
-static pl_status check_backend(pl_str backend, bool more, const struct config_s3 *s3, const char *section, struct pl_err *err)
+static pl_status check_backend(pl_str backend, bool more, const struct config_s3 *s3, const char *section,
+                               struct pl_err *err)
 {
-    if (!ONE_OF(backend, "s3", "gcs", "azure", "swift", "oci", "filesystem") && !(more && ONE_OF(backend, "configdb", "local"))) {
+    if (!ONE_OF(backend, "s3", "gcs", "azure", "swift", "oci", "filesystem") &&
+        !(more && ONE_OF(backend, "configdb", "local"))) {
         return pl_fail(err, PL_INVALID, MSG_BACKEND, section);
     }
     return pl_str_eq(backend, PL_STR("s3")) ? check_s3(s3, section, err) : PL_OK;
@@ -248,7 +266,8 @@ static pl_status check_tsdb(const struct config_tsdb *t, struct pl_err *err)
 static pl_status check_bucket_store(const struct config_bucket_store *b, struct pl_err *err)
 {
     if (!ONE_OF(b->block_discovery_strategy, "concurrent", "recursive", "bucket_index")) {
-        return tsdb_error(err, "bucket index block discovery strategy can only be enabled when bucket index is enabled");
+        return tsdb_error(err,
+                          "bucket index block discovery strategy can only be enabled when bucket index is enabled");
     }
     if (!ONE_OF(b->token_bucket_bytes_limiter.mode, "disabled", "dryrun", "enabled")) {
         return tsdb_error(err, "invalid token bucket bytes limiter mode");
@@ -302,7 +321,8 @@ static pl_status check_limits(const struct config *cfg, struct pl_err *err)
                                      "invalid query routing config: ", err);
 }
 
-pl_status config_check_query_limits(const struct limits *l, pl_str tenant, int64_t close_idle_ns, const char *prefix, struct pl_err *err)
+pl_status config_check_query_limits(const struct limits *l, pl_str tenant, int64_t close_idle_ns, const char *prefix,
+                                    struct pl_err *err)
 {
     const int64_t within = l->query_ingesters_within_ns, after = l->query_store_after_ns;
     const int64_t lookback = l->shuffle_sharding_ingesters_lookback_period_ns;
@@ -330,8 +350,9 @@ static pl_status check_distributor(const struct config *cfg, struct pl_err *err)
         return pl_fail(err, PL_INVALID, MSG_SHARDING, "invalid distributor config");
     }
     if (pl_str_eq(d->sharding_strategy, PL_STR("shuffle-sharding")) && cfg->limits.ingestion_tenant_shard_size < 0) {
-        return pl_fail(err, PL_INVALID,
-                       "invalid distributor config: invalid tenant shard size. The value must be greater than or equal to 0");
+        return pl_fail(
+            err, PL_INVALID,
+            "invalid distributor config: invalid tenant shard size. The value must be greater than or equal to 0");
     }
     if (d->ha_tracker.ha_tracker_update_timeout_jitter_max_ns < 0) {
         return pl_fail(err, PL_INVALID, MSG_HA_JITTER);
@@ -350,8 +371,9 @@ static pl_status querier_error(struct pl_err *err, const char *what)
 static pl_status check_querier(const struct config_querier *q, struct pl_err *err)
 {
     if (!ONE_OF(q->response_compression, "", "gzip", "snappy", "zstd")) {
-        return querier_error(err, "unsupported response compression. Supported compression 'gzip', 'snappy', 'zstd' and '' (disable "
-                                  "compression)");
+        return querier_error(
+            err, "unsupported response compression. Supported compression 'gzip', 'snappy', 'zstd' and '' (disable "
+                 "compression)");
     }
     if (q->store_gateway_consistency_check_max_attempts < 1) {
         return querier_error(err, "store gateway consistency check max attempts should be greater or equal than 1");
@@ -363,19 +385,23 @@ static pl_status check_querier(const struct config_querier *q, struct pl_err *er
         return querier_error(err, "ingester query max attempts should be greater or equal than 1");
     }
     if (q->enable_parquet_queryable && !ONE_OF(q->parquet_queryable_default_block_store, "tsdb", "parquet")) {
-        return querier_error(err, "unsupported parquet queryable default block store. Supported options are tsdb and parquet");
+        return querier_error(
+            err, "unsupported parquet queryable default block store. Supported options are tsdb and parquet");
     }
     if (!q->timeout_classification_enabled) {
         return PL_OK;
     }
     if (q->timeout_classification_deadline_ns <= 0) {
-        return querier_error(err, "timeout_classification_deadline must be positive when timeout classification is enabled");
+        return querier_error(err,
+                             "timeout_classification_deadline must be positive when timeout classification is enabled");
     }
     if (q->timeout_classification_eval_threshold_ns <= 0) {
-        return querier_error(err, "timeout_classification_eval_threshold must be positive when timeout classification is enabled");
+        return querier_error(
+            err, "timeout_classification_eval_threshold must be positive when timeout classification is enabled");
     }
     if (q->timeout_classification_eval_threshold_ns > q->timeout_classification_deadline_ns) {
-        return querier_error(err, "timeout_classification_eval_threshold must be less than or equal to timeout_classification_deadline");
+        return querier_error(
+            err, "timeout_classification_eval_threshold must be less than or equal to timeout_classification_deadline");
     }
     if (q->timeout_classification_deadline_ns >= q->timeout_ns) {
         return querier_error(err, "timeout_classification_deadline must be less than the querier timeout");
@@ -440,6 +466,6 @@ pl_status config_check(const struct config *cfg, struct pl_err *err)
     PL_TRY(check_querier(&cfg->querier, err));
     PL_TRY(check_read_path(cfg, err));
     PL_TRY(check_compactor(&cfg->compactor, err));
-    return check_backend(cfg->alertmanager_storage.backend, true, &cfg->alertmanager_storage.s3, "invalid alertmanager storage config",
-                         err);
+    return check_backend(cfg->alertmanager_storage.backend, true, &cfg->alertmanager_storage.s3,
+                         "invalid alertmanager storage config", err);
 }

@@ -1,11 +1,10 @@
 /* config/config.h - every option of Pallium, as plain struct fields that code reads.
  *
- * Promise: one row (a line of a .def file in src/config/options) declares an option once and yields its struct field, YAML key, flag,
- * default, type check, help, /config, the reference page and its errors. Field names are the YAML keys (in blocks of the same names);
- * durations are int64 nanoseconds and end in _ns; text is pl_str kept by the config; numbers are int64_t or double; lists are
- * struct opt_list.
- * Order, env expansion, secrets, error texts, exit codes: spec http-api-and-config.md 2.1.
- * Threads: read-only after config_load.
+ * Promise: one row (a line of a .def file in src/config/options) declares an option once and yields its struct field,
+ * YAML key, flag, default, type check, help, /config, the reference page and its errors. Field names are the YAML keys
+ * (in blocks of the same names); durations are int64 nanoseconds and end in _ns; text is pl_str kept by the config;
+ * numbers are int64_t or double; lists are struct opt_list. Order, env expansion, secrets, error texts, exit codes:
+ * spec http-api-and-config.md 2.1. Threads: read-only after config_load.
  */
 #ifndef PL_CONFIG_CONFIG_H
 #define PL_CONFIG_CONFIG_H
@@ -34,24 +33,24 @@ struct opt_yaml {
 /* ---- the structs: each .def file once, as fields ---- */
 
 #define OPT_BEGIN(type) struct type {
-#define OPT_END(type)                                                                                                  \
-    }                                                                                                                  \
+#define OPT_END(type) \
+    }                 \
     ;
-#define OPT_BOOL(field, ...) bool field;
-#define OPT_INT(field, ...) int64_t field;
-#define OPT_UINT(field, ...) int64_t field; /* never negative */
-#define OPT_FLOAT(field, ...) double field;
-#define OPT_DURATION(field, ...) int64_t field##_ns;  /* Go form: 1h0m0s */
-#define OPT_PDURATION(field, ...) int64_t field##_ns; /* Prometheus form: 2w */
-#define OPT_TEXT(field, ...) pl_str field;
-#define OPT_SECRET(field, ...) pl_str field;
-#define OPT_LIST(field, ...) struct opt_list field;
-#define OPT_DURATIONS(field, ...) struct opt_durations field;
-#define OPT_YAML(field, ...) struct opt_yaml field; /* a YAML list */
-#define OPT_MAP(field, ...) struct opt_yaml field;  /* a YAML mapping; JSON on a flag */
+#define OPT_BOOL(field, ...)        bool field;
+#define OPT_INT(field, ...)         int64_t field;
+#define OPT_UINT(field, ...)        int64_t field; /* never negative */
+#define OPT_FLOAT(field, ...)       double field;
+#define OPT_DURATION(field, ...)    int64_t field##_ns; /* Go form: 1h0m0s */
+#define OPT_PDURATION(field, ...)   int64_t field##_ns; /* Prometheus form: 2w */
+#define OPT_TEXT(field, ...)        pl_str field;
+#define OPT_SECRET(field, ...)      pl_str field;
+#define OPT_LIST(field, ...)        struct opt_list field;
+#define OPT_DURATIONS(field, ...)   struct opt_durations field;
+#define OPT_YAML(field, ...)        struct opt_yaml field; /* a YAML list */
+#define OPT_MAP(field, ...)         struct opt_yaml field; /* a YAML mapping; JSON on a flag */
 #define OPT_BLOCK(field, type, ...) struct type field;
-#define OPT_IGNORED(field, ...) bool field; /* a flag of old: whether it was given */
-#define OPT_STATE struct config_state *state; /* private */
+#define OPT_IGNORED(field, ...)     bool field;                 /* a flag of old: whether it was given */
+#define OPT_STATE                   struct config_state *state; /* private */
 #include "config/options/all.def"
 #include "config/options/undef.def"
 
@@ -59,7 +58,7 @@ struct opt_yaml {
 
 /* How the program should go on after config_load. */
 struct config_result {
-    bool exit;            /* stop now, with exit_code, after printing the two texts */
+    bool exit; /* stop now, with exit_code, after printing the two texts */
     int exit_code;
     struct pl_buf out;    /* for stdout: help, version, modules, -print.config */
     struct pl_buf err;    /* for stderr */
@@ -68,10 +67,11 @@ struct config_result {
 };
 void config_result_fini(struct config_result *r);
 
-/* Defaults, then -config.file, then the flags, then the checks. *out is set only when the program should go on (PL_OK and
- * !res->exit). A wrong file, flag or value is not a failure of this call: it answers PL_INVALID, with res->exit, the exit code and
- * the texts of spec 2.1 filled (err holds the message too). argv[0] is skipped; no arguments at all is the "please set configuration
- * file" error, so a caller with a built-in profile uses config_default instead. argv may be kept by *res only. */
+/* Defaults, then -config.file, then the flags, then the checks. *out is set only when the program should go on (PL_OK
+ * and !res->exit). A wrong file, flag or value is not a failure of this call: it answers PL_INVALID, with res->exit,
+ * the exit code and the texts of spec 2.1 filled (err holds the message too). argv[0] is skipped; no arguments at all
+ * is the "please set configuration file" error, so a caller with a built-in profile uses config_default instead. argv
+ * may be kept by *res only. */
 struct config;
 PL_MUST_USE pl_status config_load(struct config **out, int argc, char **argv, struct config_result *res,
                                   struct pl_err *err);
@@ -79,8 +79,8 @@ PL_MUST_USE pl_status config_load(struct config **out, int argc, char **argv, st
 void config_default(struct config **out);
 void config_destroy(struct config *cfg); /* NULL is allowed */
 
-/* Sets one option by its flag name (without dash) as the command line would, before the config is shared. The config remembers that it
- * was set. */
+/* Sets one option by its flag name (without dash) as the command line would, before the config is shared. The config
+ * remembers that it was set. */
 PL_MUST_USE pl_status config_set(struct config *cfg, const char *flag, const char *value, struct pl_err *err);
 /* True when the option of this flag was set by file, flag or config_set. Unknown flags: false. */
 bool config_is_set(const struct config *cfg, const char *flag);
@@ -103,8 +103,10 @@ struct config_issues {
     bool cut; /* more were found than are kept */
 };
 void config_issues_fini(struct config_issues *issues);
-/* Everything wrong or doubtful about a file, in line order. PL_OK: the file could be read (it may be full of errors). */
-PL_MUST_USE pl_status config_check_file(struct config_issues *out, const char *path, bool expand_env, struct pl_err *err);
+/* Everything wrong or doubtful about a file, in line order. PL_OK: the file could be read (it may be full of errors).
+ */
+PL_MUST_USE pl_status config_check_file(struct config_issues *out, const char *path, bool expand_env,
+                                        struct pl_err *err);
 
 /* ---- printing ---- */
 
@@ -119,8 +121,8 @@ void config_help(struct pl_buf *out);
 size_t config_option_count(void);
 
 /* The checks of one tenant's limits against each other; `prefix` begins the message. */
-PL_MUST_USE pl_status config_check_query_limits(const struct limits *l, pl_str tenant, int64_t close_idle_ns, const char *prefix,
-                                                struct pl_err *err);
+PL_MUST_USE pl_status config_check_query_limits(const struct limits *l, pl_str tenant, int64_t close_idle_ns,
+                                                const char *prefix, struct pl_err *err);
 /* A Go duration: 1h0m0s. */
 void config_duration_print(struct pl_buf *out, int64_t ns);
 

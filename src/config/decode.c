@@ -1,4 +1,5 @@
-/* YAML over a block of options. Strict: what is not known, given twice or of the wrong type is an error that names its line. */
+/* YAML over a block of options. Strict: what is not known, given twice or of the wrong type is an error that names its
+ * line. */
 #include "config/section.h"
 
 #include <stdio.h>
@@ -22,7 +23,8 @@ void config_issue_add(struct config_issues *issues, int line, bool warning, cons
     pl_buf_vprintf(&b, fmt, ap);
     va_end(ap);
     pl_array_reserve(issues->v, issues->cap, issues->n + 1);
-    issues->v[issues->n++] = (struct config_issue){.line = line, .warning = warning, .text = pl_str_dup(pl_buf_view(&b))};
+    issues->v[issues->n++] =
+        (struct config_issue){.line = line, .warning = warning, .text = pl_str_dup(pl_buf_view(&b))};
     pl_buf_fini(&b);
 }
 
@@ -92,13 +94,13 @@ static const char *go_type(enum opt_kind k)
     PL_UNREACHABLE("option kind");
 }
 
-static void wrong_type(const struct opt_decoder *d, const struct opt *o, const struct yaml_node *n, const char *where, const char *why)
+static void wrong_type(const struct opt_decoder *d, const struct opt *o, const struct yaml_node *n, const char *where,
+                       const char *why)
 {
-    pl_str text = n->type == YAML_SCALAR ? n->text : PL_STR("");
-    bool secret = o->kind == OPT_K_SECRET;
+    pl_str text = n->type != YAML_SCALAR ? PL_STR("") : o->kind == OPT_K_SECRET ? PL_STR("********") : n->text;
 
     config_issue_add(d->issues, n->line, false, "cannot unmarshal %s%s%.*s%s into %s (%s%s%s)%s%s", yaml_tag_of(n),
-                     text.n > 0 ? " `" : "", SHORT(secret ? PL_STR("********") : text), text.n > 0 ? "`" : "", go_type(o->kind), where,
+                     text.n > 0 ? " `" : "", SHORT(text), text.n > 0 ? "`" : "", go_type(o->kind), where,
                      where[0] != '\0' ? "." : "", opt_key(o), why[0] != '\0' ? ": " : "", why);
 }
 
@@ -172,7 +174,8 @@ static bool scalar_ok(const struct opt *o, const struct yaml_node *n, void *fiel
         }
         return strcmp(tag, "!!int") == 0 && opt_parse(o, field, n->text, false, a, why);
     case OPT_K_FLOAT:
-        return (strcmp(tag, "!!int") == 0 || strcmp(tag, "!!float") == 0) && opt_parse(o, field, n->text, false, a, why);
+        return (strcmp(tag, "!!int") == 0 || strcmp(tag, "!!float") == 0) &&
+               opt_parse(o, field, n->text, false, a, why);
     case OPT_K_DURATION:
     case OPT_K_PDURATION:
     case OPT_K_TEXT:
@@ -232,7 +235,8 @@ static bool tree_ok(const struct yaml_node *n, struct opt_yaml *out, struct pl_a
     return true;
 }
 
-static void decode_value(const struct opt_decoder *d, const struct opt *o, void *field, const struct yaml_node *n, const char *where)
+static void decode_value(const struct opt_decoder *d, const struct opt *o, void *field, const struct yaml_node *n,
+                         const char *where)
 {
     char why[OPT_WHY_MAX] = "";
     bool ok = false;
@@ -258,7 +262,8 @@ static void decode_value(const struct opt_decoder *d, const struct opt *o, void 
         d->set[offset / 8] |= (uint8_t)(1U << (offset % 8));
     }
     if (o->deprecated) {
-        config_issue_add(d->issues, n->line, true, "%s%s%s is deprecated and does nothing", where, where[0] != '\0' ? "." : "", opt_key(o));
+        config_issue_add(d->issues, n->line, true, "%s%s%s is deprecated and does nothing", where,
+                         where[0] != '\0' ? "." : "", opt_key(o));
     }
 }
 
@@ -317,7 +322,8 @@ static void unknown_key(const struct opt_decoder *d, opt_rows_fn rows, const str
                      where[0] != '\0' ? where : "the top level", hint);
 }
 
-static void decode_block(const struct opt_decoder *d, const struct opt *o, void *base, const struct yaml_pair *pair, const char *where)
+static void decode_block(const struct opt_decoder *d, const struct opt *o, void *base, const struct yaml_pair *pair,
+                         const char *where)
 {
     char path[OPT_PATH_MAX];
     const struct yaml_node *n = pair->value;
@@ -341,11 +347,12 @@ static void decode_block(const struct opt_decoder *d, const struct opt *o, void 
 }
 
 /* Recursion follows the rows, not the text: at most six deep. */
-void opt_decode(const struct opt_decoder *d, opt_rows_fn rows, void *base, const struct yaml_node *map, const char *where)
+void opt_decode(const struct opt_decoder *d, opt_rows_fn rows, void *base, const struct yaml_node *map,
+                const char *where)
 {
     if (map->type != YAML_MAP) {
-        config_issue_add(d->issues, map->line, false, "cannot unmarshal %s into %s; keys and values are needed", yaml_tag_of(map),
-                         where[0] != '\0' ? where : "the configuration");
+        config_issue_add(d->issues, map->line, false, "cannot unmarshal %s into %s; keys and values are needed",
+                         yaml_tag_of(map), where[0] != '\0' ? where : "the configuration");
         return;
     }
     for (size_t i = 0; i < map->n; i++) {

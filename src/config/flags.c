@@ -9,7 +9,7 @@ struct finder {
     pl_str name;
     struct opt_place found;
     bool ok;
-    struct opt_nearest *near; /* NULL: no suggestion wanted */
+    struct opt_nearest *near; /* NULL, or only the nearest name is looked for */
 };
 
 static bool find_one(void *arg, const struct opt_place *p)
@@ -19,35 +19,42 @@ static bool find_one(void *arg, const struct opt_place *p)
     if (p->flag[0] == '\0') {
         return true;
     }
-    if (pl_str_eq(pl_str_c(p->flag), f->name) || (p->opt->alias != NULL && pl_str_eq(pl_str_c(p->opt->alias), f->name))) {
+    if (f->near != NULL) {
+        opt_nearest_try(f->near, p->flag);
+        return true;
+    }
+    if (pl_str_eq(pl_str_c(p->flag), f->name) ||
+        (p->opt->alias != NULL && pl_str_eq(pl_str_c(p->opt->alias), f->name))) {
         f->found = *p;
         f->ok = true;
         return false;
-    }
-    if (f->near != NULL) {
-        opt_nearest_try(f->near, p->flag);
     }
     return true;
 }
 
 /* path and flag of the result are not valid any more. */
-static bool find_flag(pl_str name, struct opt_place *out, struct opt_nearest *near)
+static bool find_flag(pl_str name, struct opt_place *out)
 {
-    struct finder f = {.name = name, .near = near};
+    struct finder f = {.name = name};
 
-    if (near != NULL) {
-        opt_nearest_init(near, name);
-    }
     opt_walk(opt_rows_config, find_one, &f);
     *out = f.found;
     return f.ok;
+}
+
+static void nearest_flag(pl_str name, struct opt_nearest *near)
+{
+    struct finder f = {.name = name, .near = near};
+
+    opt_nearest_init(near, name);
+    opt_walk(opt_rows_config, find_one, &f);
 }
 
 bool config__flag_is_bool(pl_str name)
 {
     struct opt_place p;
 
-    return find_flag(name, &p, NULL) && p.opt->kind == OPT_K_BOOL;
+    return find_flag(name, &p) && p.opt->kind == OPT_K_BOOL;
 }
 
 static void note_use(struct config *cfg, const struct opt_place *p, pl_str name)
@@ -66,7 +73,8 @@ pl_status config__set_flag(struct config *cfg, pl_str name, const pl_str *value,
     struct opt_place p;
     char why[OPT_WHY_MAX];
 
-    if (!find_flag(name, &p, &near)) {
+    if (!find_flag(name, &p)) {
+        nearest_flag(name, &near);
         return pl_fail(err, PL_INVALID, "flag provided but not defined: -%.*s%s%s%s", SHORT(name),
                        near.best[0] != '\0' ? "\nDid you mean -" : "", near.best, near.best[0] != '\0' ? "?" : "");
     }
@@ -76,8 +84,9 @@ pl_status config__set_flag(struct config *cfg, pl_str name, const pl_str *value,
     const pl_str text = value != NULL ? *value : PL_STR("true");
     if (!opt_parse(p.opt, (char *)cfg + p.offset, text, false, &cfg->state->arena, why)) {
         const pl_str shown = p.opt->kind == OPT_K_SECRET ? PL_STR("********") : text;
-        return pl_fail(err, PL_INVALID, "invalid %s \"%.*s\" for %s-%.*s: %s", p.opt->kind == OPT_K_BOOL ? "boolean value" : "value",
-                       SHORT(shown), p.opt->kind == OPT_K_BOOL ? "" : "flag ", SHORT(name), why);
+        return pl_fail(err, PL_INVALID, "invalid %s \"%.*s\" for %s-%.*s: %s",
+                       p.opt->kind == OPT_K_BOOL ? "boolean value" : "value", SHORT(shown),
+                       p.opt->kind == OPT_K_BOOL ? "" : "flag ", SHORT(name), why);
     }
     note_use(cfg, &p, name);
     return PL_OK;
@@ -94,7 +103,7 @@ bool config_is_set(const struct config *cfg, const char *flag)
 {
     struct opt_place p;
 
-    return find_flag(pl_str_c(flag), &p, NULL) && config__was_set(cfg, p.offset);
+    return find_flag(pl_str_c(flag), &p) && config__was_set(cfg, p.offset);
 }
 
 /* ---- -help ---- */
@@ -146,7 +155,8 @@ static void print_flag(struct pl_buf *out, const struct opt_place *p, const char
     } else if (o->deprecated) {
         pl_buf_printf(out, "%*s[deprecated: taken, does nothing]\n", HELP_INDENT, "");
     } else if (p->v19) {
-        pl_buf_printf(out, "%*s[of Cortex 1.9]%s\n", HELP_INDENT, "", config__acted_on(p) ? "" : " [nothing acts on it yet]");
+        pl_buf_printf(out, "%*s[of Cortex 1.9]%s\n", HELP_INDENT, "",
+                      config__acted_on(p) ? "" : " [nothing acts on it yet]");
     } else if (!config__acted_on(p)) {
         pl_buf_printf(out, "%*s[nothing acts on it yet]\n", HELP_INDENT, "");
     }
@@ -171,16 +181,18 @@ static bool help_one(void *arg, const struct opt_place *p)
 
 void config_help(struct pl_buf *out)
 {
-    PL_BUF_LIT(out, "Usage: pallium [flags]\n"
-                    "\n"
-                    "Without any flag Pallium starts with its quick-start profile: one process, data in ./data.\n"
-                    "Options come from the file named by -config.file (YAML) and from flags; a flag wins over the file.\n"
-                    "A flag takes one or two dashes: -name=value or -name value; a flag without a type is a switch: -name or\n"
-                    "-name=false. A <list of text> is given by repeating its flag, which adds to the default and to the file.\n"
-                    "Durations are 300ms, 5s, 1m30s, 2h; per-tenant limits also take 1d, 2w, 1y.\n"
-                    "docs/config-reference.md has the same with the YAML keys.\n"
-                    "\n"
-                    "Top level\n"
-                    "\n");
+    PL_BUF_LIT(
+        out,
+        "Usage: pallium [flags]\n"
+        "\n"
+        "Without any flag Pallium starts with its quick-start profile: one process, data in ./data.\n"
+        "Options come from the file named by -config.file (YAML) and from flags; a flag wins over the file.\n"
+        "A flag takes one or two dashes: -name=value or -name value; a flag without a type is a switch: -name or\n"
+        "-name=false. A <list of text> is given by repeating its flag, which adds to the default and to the file.\n"
+        "Durations are 300ms, 5s, 1m30s, 2h; per-tenant limits also take 1d, 2w, 1y.\n"
+        "docs/config-reference.md has the same with the YAML keys.\n"
+        "\n"
+        "Top level\n"
+        "\n");
     opt_walk(opt_rows_config, help_one, out);
 }

@@ -7,10 +7,10 @@
 /* What a config knows besides its values. */
 struct config_state {
     struct pl_arena arena;
-    struct config_issues warnings; /* of decoding */
-    const char *empty_section;     /* first top-level section that the file gave without content */
+    struct config_issues warnings;                /* of decoding */
+    const char *empty_section;                    /* first top-level section that the file gave without content */
     uint8_t set[(sizeof(struct config) + 7) / 8]; /* see struct opt_decoder */
-    const char *deprecated[64];    /* flags that were used; texts of the tables, or on the arena */
+    const char *deprecated[64];                   /* flags that were used; texts of the tables, or on the arena */
     size_t deprecated_count;
 };
 
@@ -25,7 +25,8 @@ PL_MUST_USE pl_status config__decode(struct config *cfg, pl_str text, struct con
 void config__expand(struct pl_buf *out, pl_str text);
 /* Values of options that moved since Cortex 1.9 go to their new place, unless that was set too. */
 void config__move_v19(struct config *cfg);
-/* Sets one option by flag. Fails with PL_INVALID and the message of Go's flag package, and names the nearest flag when unknown. */
+/* Sets one option by flag. Fails with PL_INVALID and the message of Go's flag package, and names the nearest flag when
+ * unknown. */
 PL_MUST_USE pl_status config__set_flag(struct config *cfg, pl_str name, const pl_str *value, struct pl_err *err);
 /* True when the flag takes no value on its own (bools). False when unknown too. */
 bool config__flag_is_bool(pl_str name);

@@ -74,7 +74,8 @@ static bool is_special(char c)
     return (c >= '0' && c <= '9') || (c != '\0' && strchr("*#$@!?-", c) != NULL);
 }
 
-/* What stands behind a dollar: the name, and how many bytes it takes (0: no name there). Wrong syntax gives an empty name. */
+/* What stands behind a dollar: the name, and how many bytes it takes (0: no name there). Wrong syntax gives an empty
+ * name. */
 static pl_str shell_name(pl_str s, size_t *taken)
 {
     size_t n = 0;
@@ -189,7 +190,8 @@ static pl_status load_file(struct config *cfg, const char *path, bool expand, ch
         config__expand(&expanded, pl_buf_view(&text));
     }
     if (expanded.overflow) {
-        st = pl_fail(err, PL_TOO_LARGE, "Error parsing config file: larger than %d bytes after expansion", YAML_TEXT_MAX);
+        st = pl_fail(err, PL_TOO_LARGE, "Error parsing config file: larger than %d bytes after expansion",
+                     YAML_TEXT_MAX);
         goto done;
     }
     st = config__decode(cfg, expand ? pl_buf_view(&expanded) : pl_buf_view(&text), &issues, err);
@@ -264,7 +266,9 @@ static pl_status apply_flags(struct config *cfg, int argc, char **argv, bool *he
             break;
         }
         if (!split_arg(argv[i], &a) || strcmp(argv[i], "--") == 0) {
-            return pl_fail(err, PL_INVALID, "unexpected argument: \"%.200s\" is not a flag (a switch is turned off by -name=false)", argv[i]);
+            return pl_fail(err, PL_INVALID,
+                           "unexpected argument: \"%.200s\" is not a flag (a switch is turned off by -name=false)",
+                           argv[i]);
         }
         if (a.name.n == 0 || a.name.p[0] == '-') {
             return pl_fail(err, PL_INVALID, "bad flag syntax: %.200s", argv[i]);
@@ -284,8 +288,8 @@ static pl_status apply_flags(struct config *cfg, int argc, char **argv, bool *he
 
 /* ---- config_load ---- */
 
-static pl_status stop(struct config_result *res, int code, const char *prefix, const struct pl_err *e, const char *suffix,
-                      struct pl_err *err)
+static pl_status stop(struct config_result *res, int code, const char *prefix, const struct pl_err *e,
+                      const char *suffix, struct pl_err *err)
 {
     res->exit = true;
     res->exit_code = code;

@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-METRIC_DEF_COUNTER(m_deprecated, "deprecated_flags_inuse_total", "How many deprecated flags were given on the command line.");
+METRIC_DEF_COUNTER(m_deprecated, "deprecated_flags_inuse_total",
+                   "How many deprecated flags were given on the command line.");
 
 /* ---- acted_on.def ---- */
 
@@ -39,7 +40,8 @@ static bool names_one(void *arg, const struct opt_place *p)
     struct names_arg *a = arg;
     size_t n = strlen(a->pattern);
 
-    a->found = a->found || (a->pattern[n - 1] == '*' ? strncmp(a->pattern, p->path, n - 1) == 0 : strcmp(a->pattern, p->path) == 0);
+    a->found = a->found ||
+               (a->pattern[n - 1] == '*' ? strncmp(a->pattern, p->path, n - 1) == 0 : strcmp(a->pattern, p->path) == 0);
     return !a->found;
 }
 
@@ -67,7 +69,8 @@ static bool list_ignored(void *arg, const struct opt_place *p)
 {
     struct ignored_arg *a = arg;
 
-    if (p->opt->kind == OPT_K_BLOCK || p->opt->deprecated || config__acted_on(p) || !config__was_set(a->cfg, p->offset) ||
+    if (p->opt->kind == OPT_K_BLOCK || p->opt->deprecated || config__acted_on(p) ||
+        !config__was_set(a->cfg, p->offset) ||
         opt_equal(p->opt, (const char *)a->cfg + p->offset, (const char *)a->def + p->offset)) {
         return true;
     }
@@ -97,7 +100,8 @@ void config_warn_ignored(const struct config *cfg)
 
     find_ignored(&a, cfg);
     if (a.count > 0) {
-        pl_warn("options were set that nothing acts on yet", PL_KV_INT("count", a.count), PL_KV("options", pl_buf_view(&a.list)));
+        pl_warn("options were set that nothing acts on yet", PL_KV_INT("count", a.count),
+                PL_KV("options", pl_buf_view(&a.list)));
     }
     pl_buf_fini(&a.list);
     for (size_t i = 0; i < s->deprecated_count; i++) {
@@ -105,7 +109,8 @@ void config_warn_ignored(const struct config *cfg)
         metric_inc(cell);
     }
     for (size_t i = 0; i < s->warnings.n; i++) {
-        pl_warn("configuration file", PL_KV_INT("line", s->warnings.v[i].line), PL_KV_C("warning", s->warnings.v[i].text));
+        pl_warn("configuration file", PL_KV_INT("line", s->warnings.v[i].line),
+                PL_KV_C("warning", s->warnings.v[i].text));
     }
 }
 
@@ -122,7 +127,8 @@ void config__move_v19(struct config *cfg)
         MOVE(distributor.ha_tracker.ha_tracker_failover_timeout_ns, limits.ha_tracker_failover_timeout_ns),
         MOVE(querier.query_ingesters_within_ns, limits.query_ingesters_within_ns),
         MOVE(querier.query_store_after_ns, limits.query_store_after_ns),
-        MOVE(querier.shuffle_sharding_ingesters_lookback_period_ns, limits.shuffle_sharding_ingesters_lookback_period_ns),
+        MOVE(querier.shuffle_sharding_ingesters_lookback_period_ns,
+             limits.shuffle_sharding_ingesters_lookback_period_ns),
         MOVE(frontend.max_outstanding_per_tenant, limits.max_outstanding_requests_per_tenant),
 #undef MOVE
     };
@@ -133,6 +139,7 @@ void config__move_v19(struct config *cfg)
         if (config__was_set(cfg, old) && !config__was_set(cfg, now)) {
             *moves[i].to = moves[i].value;
             cfg->state->set[now / 8] |= (uint8_t)(1U << (now % 8));
+            cfg->state->set[old / 8] &= (uint8_t) ~(1U << (old % 8)); /* it has its effect in the new place */
         }
     }
 }

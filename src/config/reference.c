@@ -65,7 +65,8 @@ static void print_row(struct pl_buf *out, const struct opt_place *p)
 
 static void print_heading(struct pl_buf *out, const char *name, const char *help)
 {
-    pl_buf_printf(out, "\n## %s\n\n%s\n\n| YAML key | Flag | Type | Default | Meaning |\n|---|---|---|---|---|\n", name, help);
+    pl_buf_printf(out, "\n## %s\n\n%s\n\n| YAML key | Flag | Type | Default | Meaning |\n|---|---|---|---|---|\n", name,
+                  help);
 }
 
 static bool reference_one(void *arg, const struct opt_place *p)
@@ -82,18 +83,24 @@ static bool reference_one(void *arg, const struct opt_place *p)
 
 void config_reference_md(struct pl_buf *out)
 {
-    PL_BUF_LIT(out, "# Configuration reference\n"
-                    "\n"
-                    "Generated from src/config/options by `config_reference_md`; a test fails when it is stale. Do not edit.\n"
-                    "\n"
-                    "Order: built-in defaults, then the file of `-config.file`, then flags; the later wins. With `-config.expand-env`,\n"
-                    "`$VAR`, `${VAR}` and `${VAR:default}` in the file are replaced first. Flags take one or two dashes, `-name=value` or\n"
-                    "`-name value`; a bool flag without value is true, and false only as `-name=false`. A list's flag is repeated, and each\n"
-                    "use adds to the default and to what the file says. Durations are written `300ms`, `5s`, `1m30s`, `2h`; those of\n"
-                    "`limits` also `1d`, `2w`, `1y`. Secrets are shown as `********` by `/config`.\n"
-                    "\n"
-                    "Pallium takes every option of Cortex, so that one configuration serves both; those that nothing acts on yet say so, and\n"
-                    "setting one logs a warning at start.\n");
+    PL_BUF_LIT(
+        out, "# Configuration reference\n"
+             "\n"
+             "Generated from src/config/options by `config_reference_md`; a test fails when it is stale. Do not edit.\n"
+             "\n"
+             "Order: built-in defaults, then the file of `-config.file`, then flags; the later wins. With "
+             "`-config.expand-env`,\n"
+             "`$VAR`, `${VAR}` and `${VAR:default}` in the file are replaced first. Flags take one or two dashes, "
+             "`-name=value` or\n"
+             "`-name value`; a bool flag without value is true, and false only as `-name=false`. A list's flag is "
+             "repeated, and each\n"
+             "use adds to the default and to what the file says. Durations are written `300ms`, `5s`, `1m30s`, `2h`; "
+             "those of\n"
+             "`limits` also `1d`, `2w`, `1y`. Secrets are shown as `********` by `/config`.\n"
+             "\n"
+             "Pallium takes every option of Cortex, so that one configuration serves both; those that nothing acts on "
+             "yet say so, and\n"
+             "setting one logs a warning at start.\n");
     print_heading(out, "Top level", "Options outside any section.");
     opt_walk(opt_rows_config, reference_one, out);
 }

@@ -5,34 +5,35 @@
 #include <unistd.h>
 
 /* A row knows its struct by a typedef that is local to the function around its table. */
-#define OPT_BEGIN(type)                                                                                                \
-    static const struct opt *type##_rows(size_t *count)                                                                \
-    {                                                                                                                  \
-        typedef struct type opt_struct;                                                                                \
+#define OPT_BEGIN(type)                                 \
+    static const struct opt *type##_rows(size_t *count) \
+    {                                                   \
+        typedef struct type opt_struct;                 \
         static const struct opt rows[] = {
-#define OPT_END(type)                                                                                                  \
-    }                                                                                                                  \
-    ;                                                                                                                  \
-    *count = PL_ARRAY_LEN(rows);                                                                                       \
-    return rows;                                                                                                       \
+#define OPT_END(type)            \
+    }                            \
+    ;                            \
+    *count = PL_ARRAY_LEN(rows); \
+    return rows;                 \
     }
-#define OPT_ROW(k, f, member, d, h, ...)                                                                               \
+#define OPT_ROW(k, f, member, d, h, ...) \
     {.kind = (k), .field = f, .offset = offsetof(opt_struct, member), .def = (d), .help = (h), ##__VA_ARGS__},
-#define OPT_BOOL(f, d, h, ...) OPT_ROW(OPT_K_BOOL, #f, f, d, h, ##__VA_ARGS__)
-#define OPT_INT(f, d, h, ...) OPT_ROW(OPT_K_INT, #f, f, d, h, ##__VA_ARGS__)
-#define OPT_UINT(f, d, h, ...) OPT_ROW(OPT_K_UINT, #f, f, d, h, ##__VA_ARGS__)
-#define OPT_FLOAT(f, d, h, ...) OPT_ROW(OPT_K_FLOAT, #f, f, d, h, ##__VA_ARGS__)
-#define OPT_DURATION(f, d, h, ...) OPT_ROW(OPT_K_DURATION, #f, f##_ns, d, h, ##__VA_ARGS__)
+#define OPT_BOOL(f, d, h, ...)      OPT_ROW(OPT_K_BOOL, #f, f, d, h, ##__VA_ARGS__)
+#define OPT_INT(f, d, h, ...)       OPT_ROW(OPT_K_INT, #f, f, d, h, ##__VA_ARGS__)
+#define OPT_UINT(f, d, h, ...)      OPT_ROW(OPT_K_UINT, #f, f, d, h, ##__VA_ARGS__)
+#define OPT_FLOAT(f, d, h, ...)     OPT_ROW(OPT_K_FLOAT, #f, f, d, h, ##__VA_ARGS__)
+#define OPT_DURATION(f, d, h, ...)  OPT_ROW(OPT_K_DURATION, #f, f##_ns, d, h, ##__VA_ARGS__)
 #define OPT_PDURATION(f, d, h, ...) OPT_ROW(OPT_K_PDURATION, #f, f##_ns, d, h, ##__VA_ARGS__)
-#define OPT_TEXT(f, d, h, ...) OPT_ROW(OPT_K_TEXT, #f, f, d, h, ##__VA_ARGS__)
-#define OPT_SECRET(f, d, h, ...) OPT_ROW(OPT_K_SECRET, #f, f, d, h, ##__VA_ARGS__)
-#define OPT_LIST(f, d, h, ...) OPT_ROW(OPT_K_LIST, #f, f, d, h, ##__VA_ARGS__)
+#define OPT_TEXT(f, d, h, ...)      OPT_ROW(OPT_K_TEXT, #f, f, d, h, ##__VA_ARGS__)
+#define OPT_SECRET(f, d, h, ...)    OPT_ROW(OPT_K_SECRET, #f, f, d, h, ##__VA_ARGS__)
+#define OPT_LIST(f, d, h, ...)      OPT_ROW(OPT_K_LIST, #f, f, d, h, ##__VA_ARGS__)
 #define OPT_DURATIONS(f, d, h, ...) OPT_ROW(OPT_K_DURATIONS, #f, f, d, h, ##__VA_ARGS__)
-#define OPT_YAML(f, d, h, ...) OPT_ROW(OPT_K_YAML, #f, f, d, h, ##__VA_ARGS__)
-#define OPT_MAP(f, d, h, ...) OPT_ROW(OPT_K_MAP, #f, f, d, h, ##__VA_ARGS__)
-#define OPT_BLOCK(f, type, p, h, ...)                                                                                  \
+#define OPT_YAML(f, d, h, ...)      OPT_ROW(OPT_K_YAML, #f, f, d, h, ##__VA_ARGS__)
+#define OPT_MAP(f, d, h, ...)       OPT_ROW(OPT_K_MAP, #f, f, d, h, ##__VA_ARGS__)
+#define OPT_BLOCK(f, type, p, h, ...) \
     OPT_ROW(OPT_K_BLOCK, #f, f, NULL, h, .sub = type##_rows, .prefix = (p), ##__VA_ARGS__)
-#define OPT_IGNORED(f, h, ...) OPT_ROW(OPT_K_IGNORED, #f, f, NULL, h, .deprecated = true, .no_yaml = true, ##__VA_ARGS__)
+#define OPT_IGNORED(f, h, ...) \
+    OPT_ROW(OPT_K_IGNORED, #f, f, NULL, h, .deprecated = true, .no_yaml = true, ##__VA_ARGS__)
 #define OPT_STATE
 #include "config/options/all.def"
 #include "config/options/undef.def"
@@ -101,22 +102,33 @@ struct level {
     bool v19, pallium, no_yaml;
 };
 
+/* Appends text at out + n and ends it; the tables' names fit (a test walks them all). Walks are many: no printf here.
+ */
+static size_t append(char *out, size_t n, const char *text)
+{
+    size_t len = strlen(text);
+
+    PL_ASSERT(n + len < OPT_PATH_MAX);
+    memcpy(out + n, text, len + 1);
+    return n + len;
+}
+
 static void make_flag(char *out, const struct level *l, const struct opt *o)
 {
-    int n;
+    size_t n = 0;
 
     out[0] = '\0';
     if (o->no_flag || o->kind == OPT_K_BLOCK) {
         return;
     }
-    if (o->flag != NULL) {
-        (void)snprintf(out, OPT_PATH_MAX, "%s%s%s", o->flag[0] == '-' ? "" : l->prefix, o->flag[0] == '-' ? "" : l->own_prefix,
-                       o->flag[0] == '-' ? o->flag + 1 : o->flag);
+    if (o->flag != NULL && o->flag[0] == '-') {
+        (void)append(out, 0, o->flag + 1);
         return;
     }
-    n = snprintf(out, OPT_PATH_MAX, "%s%s", l->prefix, l->own_prefix);
-    (void)snprintf(out + n, OPT_PATH_MAX - (size_t)n, "%s", opt_key(o));
-    for (char *p = out + n; *p != '\0'; p++) {
+    n = append(out, n, l->prefix);
+    n = append(out, n, l->own_prefix);
+    (void)append(out, n, o->flag != NULL ? o->flag : opt_key(o));
+    for (char *p = out + n; o->flag == NULL && *p != '\0'; p++) {
         *p = *p == '_' ? '-' : *p;
     }
 }
@@ -136,7 +148,9 @@ static bool walk(opt_rows_fn rows, const struct level *l, bool (*fn)(void *arg, 
     char path[OPT_PATH_MAX], flag[OPT_PATH_MAX], prefix[OPT_PATH_MAX];
 
     for (const struct opt *end = o + count; o < end; o++) {
-        (void)snprintf(path, sizeof(path), "%s%s%s", l->path, l->path[0] != '\0' ? "." : "", opt_key(o));
+        size_t n = append(path, 0, l->path);
+        n = append(path, n, n > 0 ? "." : "");
+        (void)append(path, n, opt_key(o));
         make_flag(flag, l, o);
         const struct opt_place place = {.opt = o,
                                         .path = path,
@@ -152,8 +166,8 @@ static bool walk(opt_rows_fn rows, const struct level *l, bool (*fn)(void *arg, 
         if (o->kind != OPT_K_BLOCK) {
             continue;
         }
-        (void)snprintf(prefix, sizeof(prefix), "%s%s", o->prefix[0] == '-' ? "" : l->prefix,
-                       o->prefix[0] == '-' ? o->prefix + 1 : o->prefix);
+        n = append(prefix, 0, o->prefix[0] == '-' ? "" : l->prefix);
+        (void)append(prefix, n, o->prefix[0] == '-' ? o->prefix + 1 : o->prefix);
         const struct level below = {.path = path,
                                     .prefix = prefix,
                                     .own_prefix = o->own_prefix != NULL ? o->own_prefix : "",

@@ -1,8 +1,9 @@
-/* config/section.h - the option rows themselves, and what can be done with one block of them: defaults, decoding YAML over it, printing.
+/* config/section.h - the option rows themselves, and what can be done with one block of them: defaults, decoding YAML
+ * over it, printing.
  *
- * Promise: a block (struct limits, say) and its rows are walked together; a value is written only when its text is right. The whole
- * config is such a block too; the runtime config decodes limits with the same rows.
- * Threads: any; rows are constant.
+ * Promise: a block (struct limits, say) and its rows are walked together; a value is written only when its text is
+ * right. The whole config is such a block too; the runtime config decodes limits with the same rows. Threads: any; rows
+ * are constant.
  */
 #ifndef PL_CONFIG_SECTION_H
 #define PL_CONFIG_SECTION_H
@@ -62,15 +63,16 @@ struct opt {
 /* An option in its place. */
 struct opt_place {
     const struct opt *opt;
-    const char *path;   /* YAML path: server.http_listen_port; also given for rows without YAML key, as their name */
-    const char *flag;   /* without dash; "" when it has none */
-    const char *def;    /* with a block's `over` applied */
-    size_t offset;      /* in the outermost struct */
+    const char *path; /* YAML path: server.http_listen_port; also given for rows without YAML key, as their name */
+    const char *flag; /* without dash; "" when it has none */
+    const char *def;  /* with a block's `over` applied */
+    size_t offset;    /* in the outermost struct */
     bool v19, pallium, no_yaml; /* its own or of a block around it */
 };
 enum { OPT_PATH_MAX = 256 };
 
-/* Calls fn for each row below (blocks too, before their rows) in order, until it returns false. The place is valid during the call. */
+/* Calls fn for each row below (blocks too, before their rows) in order, until it returns false. The place is valid
+ * during the call. */
 void opt_walk(opt_rows_fn rows, bool (*fn)(void *arg, const struct opt_place *p), void *arg);
 
 const struct opt *opt_rows_config(size_t *count);
@@ -87,21 +89,25 @@ void opt_set_defaults(opt_rows_fn rows, void *base, struct pl_arena *a);
 struct opt_decoder {
     struct pl_arena *arena;       /* keeps what is decoded */
     struct config_issues *issues; /* what is wrong is added here */
-    uint8_t *set;                 /* NULL, or one bit per byte of the outermost struct: first byte of each field that was given */
+    uint8_t *set; /* NULL, or one bit per byte of the outermost struct: first byte of each field that was given */
     const char *set_base;
     const char **empty_section; /* NULL, or set to the key of the first top-level section without content */
 };
-/* Decodes a mapping over the block; wrong parts leave their fields alone and add an error each. `where` names the block in texts. */
-void opt_decode(const struct opt_decoder *d, opt_rows_fn rows, void *base, const struct yaml_node *map, const char *where);
+/* Decodes a mapping over the block; wrong parts leave their fields alone and add an error each. `where` names the block
+ * in texts. */
+void opt_decode(const struct opt_decoder *d, opt_rows_fn rows, void *base, const struct yaml_node *map,
+                const char *where);
 PL_PRINTF(4, 5) void config_issue_add(struct config_issues *issues, int line, bool warning, const char *fmt, ...);
 /* Number of errors. */
 size_t config_issues_errors(const struct config_issues *issues);
 /* The errors as one message: "yaml: unmarshal errors:\n  line 3: …". */
 void config_issues_message(const struct config_issues *issues, struct pl_buf *out);
 
-/* Sets one field from the text of a flag or a default (where lists are comma lists). On failure `why` (of OPT_WHY_MAX bytes) says what is wrong with it. */
+/* Sets one field from the text of a flag or a default (where lists are comma lists). On failure `why` (of OPT_WHY_MAX
+ * bytes) says what is wrong with it. */
 enum { OPT_WHY_MAX = 256 };
-PL_MUST_USE bool opt_parse(const struct opt *o, void *field, pl_str text, bool is_default, struct pl_arena *a, char *why);
+PL_MUST_USE bool opt_parse(const struct opt *o, void *field, pl_str text, bool is_default, struct pl_arena *a,
+                           char *why);
 /* As YAML would show it, on one line without line feed. Lists as [a, b]. */
 void opt_print_value(struct pl_buf *out, const struct opt *o, const void *field);
 bool opt_equal(const struct opt *o, const void *a, const void *b);
@@ -109,7 +115,8 @@ bool opt_equal(const struct opt *o, const void *a, const void *b);
 /* ---- printing ---- */
 
 enum { OPT_PRINT_DIFF = 1, OPT_PRINT_DEFAULTS = 2 };
-/* YAML of one block. def: the same struct with defaults. OPT_PRINT_DIFF: only what differs. Returns false when nothing was printed. */
+/* YAML of one block. def: the same struct with defaults. OPT_PRINT_DIFF: only what differs. Returns false when nothing
+ * was printed. */
 bool opt_print(struct pl_buf *out, opt_rows_fn rows, const void *base, const void *def, int indent, int flags);
 
 /* PL_BLOCKING. The whole file, up to the limit of YAML texts. *out is initialised here; pl_buf_fini in any case. */

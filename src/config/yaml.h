@@ -1,8 +1,8 @@
 /* config/yaml.h - YAML 1.1 text to a tree of nodes, and scalars back to text.
  *
- * Promise: parses one document strictly (no duplicate keys; merge keys `<<` resolved), with bounds on size, depth and the size that
- * aliases would expand to, so that hostile text costs no more than its own length. Nodes live on the caller's arena and are immutable.
- * Threads: any. Not here: what a key means (config/section.h).
+ * Promise: parses one document strictly (no duplicate keys; merge keys `<<` resolved), with bounds on size, depth and
+ * the size that aliases would expand to, so that hostile text costs no more than its own length. Nodes live on the
+ * caller's arena and are immutable. Threads: any. Not here: what a key means (config/section.h).
  */
 #ifndef PL_CONFIG_YAML_H
 #define PL_CONFIG_YAML_H
@@ -55,7 +55,8 @@ const char *yaml_tag_of(const struct yaml_node *n);
 
 /* Appends a scalar so that it reads back as this very string: plain where that is safe, else quoted. */
 void yaml_print_str(struct pl_buf *b, pl_str s);
-/* Appends a tree in block style, each line indented by `indent` blanks, ending with a line feed. A scalar is one line. */
+/* Appends a tree in block style, each line indented by `indent` blanks, ending with a line feed. A scalar is one line.
+ */
 void yaml_print_node(struct pl_buf *b, const struct yaml_node *n, int indent);
 
 #endif

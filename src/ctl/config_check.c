@@ -5,20 +5,22 @@
 
 #include <stdio.h>
 
-static const char usage[] =
-    "Usage: palliumctl config check [flags] FILE\n"
-    "\n"
-    "Reads a YAML configuration as Pallium would and lists everything that would keep it from starting (error) and everything that\n"
-    "it would take but that deserves a look (warning): options that nothing acts on, deprecated ones, several of one name. Each line\n"
-    "reads FILE:LINE: error|warning: TEXT, so that editors jump to it.\n"
-    "\n"
-    "Examples:\n"
-    "  palliumctl config check pallium.yaml\n"
-    "  palliumctl config check --expand-env --strict pallium.yaml\n"
-    "\n"
-    "Flags:\n";
+static const char usage[] = "Usage: palliumctl config check [flags] FILE\n"
+                            "\n"
+                            "Reads a YAML configuration as Pallium would and lists everything that would keep it from "
+                            "starting (error) and everything that\n"
+                            "it would take but that deserves a look (warning): options that nothing acts on, "
+                            "deprecated ones, several of one name. Each line\n"
+                            "reads FILE:LINE: error|warning: TEXT, so that editors jump to it.\n"
+                            "\n"
+                            "Examples:\n"
+                            "  palliumctl config check pallium.yaml\n"
+                            "  palliumctl config check --expand-env --strict pallium.yaml\n"
+                            "\n"
+                            "Flags:\n";
 
-static const char notes[] = "\nExit code 0: Pallium would start with it; 1: it would not (or, with --strict, there are warnings); 2: wrong usage.\n";
+static const char notes[] = "\nExit code 0: Pallium would start with it; 1: it would not (or, with --strict, there are "
+                            "warnings); 2: wrong usage.\n";
 
 static int print_issues(const char *path, const struct config_issues *issues, bool strict)
 {
@@ -40,7 +42,8 @@ static int print_issues(const char *path, const struct config_issues *issues, bo
     if (errors + warnings == 0) {
         printf("%s: no problem found\n", path);
     } else {
-        printf("%s: %zu error%s, %zu warning%s\n", path, errors, errors == 1 ? "" : "s", warnings, warnings == 1 ? "" : "s");
+        printf("%s: %zu error%s, %zu warning%s\n", path, errors, errors == 1 ? "" : "s", warnings,
+               warnings == 1 ? "" : "s");
     }
     return errors > 0 || issues->cut || (strict && warnings > 0) ? 1 : 0;
 }
@@ -49,7 +52,8 @@ int ctl_config_check(int argc, char **argv)
 {
     bool help = false, expand_env = false, strict = false;
     const struct ctl_flag flags[] = {
-        {"expand-env", CTL_FLAG_BOOL, &expand_env, NULL, "replace ${NAME} by the environment first, as the server's\n-config.expand-env"},
+        {"expand-env", CTL_FLAG_BOOL, &expand_env, NULL,
+         "replace ${NAME} by the environment first, as the server's\n-config.expand-env"},
         {"strict", CTL_FLAG_BOOL, &strict, NULL, "warnings count as errors"},
     };
     struct config_issues issues = {0};

@@ -1,7 +1,7 @@
 /* ctl/ctl.h - palliumctl's sub-commands, and how they read their flags.
  *
- * A sub-command gets argv with its own name at argv[0], prints results on standard output, everything else on standard error, and returns
- * the exit code: 0 done, 1 it failed, 2 wrong usage.
+ * A sub-command gets argv with its own name at argv[0], prints results on standard output, everything else on standard
+ * error, and returns the exit code: 0 done, 1 it failed, 2 wrong usage.
  */
 #ifndef PL_CTL_CTL_H
 #define PL_CTL_CTL_H
@@ -37,8 +37,9 @@ struct ctl_flag {
     const char *help; /* with the default, where one matters */
 };
 
-/* Reads `--name value`, `--name=value` and `-name ...`; what is left (after -- everything) is moved to the front of argv and counted in
- * *argc, argv[0] stays. PL_INVALID names the flag and what is wrong with it. `--help` sets *help. */
+/* Reads `--name value`, `--name=value` and `-name ...`; what is left (after -- everything) is moved to the front of
+ * argv and counted in *argc, argv[0] stays. PL_INVALID names the flag and what is wrong with it. `--help` sets *help.
+ */
 PL_MUST_USE pl_status ctl_flags_parse(const struct ctl_flag *flags, size_t n, int *argc, char **argv, bool *help,
                                       struct pl_err *err);
 /* The table of flags for --help. */

@@ -78,7 +78,8 @@ static bool parse_rfc3339(const char *text, int64_t *unix_ms)
     double second;
     char zone;
 
-    if (sscanf(text, "%4d-%2d-%2d%*1[T ]%2d:%2d:%lf%c%n", &year, &month, &day, &hour, &minute, &second, &zone, &n) != 7) {
+    if (sscanf(text, "%4d-%2d-%2d%*1[T ]%2d:%2d:%lf%c%n", &year, &month, &day, &hour, &minute, &second, &zone, &n) !=
+        7) {
         return false;
     }
     text += n;
@@ -192,7 +193,8 @@ static pl_status parse_one(const struct ctl_flag *flags, size_t n, int argc, cha
     return set(f, argv[*at], err);
 }
 
-pl_status ctl_flags_parse(const struct ctl_flag *flags, size_t n, int *argc, char **argv, bool *help, struct pl_err *err)
+pl_status ctl_flags_parse(const struct ctl_flag *flags, size_t n, int *argc, char **argv, bool *help,
+                          struct pl_err *err)
 {
     int kept = 1;
     bool rest = false;
@@ -218,7 +220,8 @@ void ctl_flags_print(const struct ctl_flag *flags, size_t n)
     enum { COLUMN = 32 };
 
     for (size_t i = 0; i < n; i++) {
-        int at = printf("  --%s%s%s", flags[i].name, flags[i].arg != NULL ? " " : "", flags[i].arg != NULL ? flags[i].arg : "");
+        int at = printf("  --%s%s%s", flags[i].name, flags[i].arg != NULL ? " " : "",
+                        flags[i].arg != NULL ? flags[i].arg : "");
         const char *text = flags[i].help, *line;
         for (bool first = true; *text != '\0'; first = false) {
             size_t len = strcspn(text, "\n");

@@ -107,7 +107,8 @@ static void set_up(struct ctl_http *c, const struct ctl_http_request *r, struct 
     }
 }
 
-pl_status ctl_http_do(struct ctl_http *c, const struct ctl_http_request *r, int *status, struct pl_buf *body, struct pl_err *err)
+pl_status ctl_http_do(struct ctl_http *c, const struct ctl_http_request *r, int *status, struct pl_buf *body,
+                      struct pl_err *err)
 {
     struct sink sink = {body, 0, r->answer_bytes_max > 0 ? r->answer_bytes_max : ANSWER_BYTES_MAX};
     long code = 0;
@@ -134,7 +135,8 @@ void ctl_http_escape(struct pl_buf *out, pl_str s)
 
     for (size_t i = 0; i < s.n; i++) {
         uint8_t c = (uint8_t)s.p[i];
-        if ((c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '-' || c == '.' || c == '_' || c == '~') {
+        if ((c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '-' || c == '.' || c == '_' ||
+            c == '~') {
             pl_buf_byte(out, c);
         } else {
             pl_buf_byte(out, '%');

@@ -22,10 +22,10 @@ struct ctl_http_request {
 void ctl_http_setup(void);
 struct ctl_http *ctl_http_create(void);
 void ctl_http_destroy(struct ctl_http *c); /* NULL allowed */
-/* PL_BLOCKING. PL_OK: an answer came, whatever its status; its body is added to `body` (NULL: thrown away). PL_UNAVAILABLE or PL_TIMEOUT: none
- * came. Proxies of the environment are not used. */
-PL_MUST_USE pl_status ctl_http_do(struct ctl_http *c, const struct ctl_http_request *r, int *status, struct pl_buf *body,
-                                  struct pl_err *err);
+/* PL_BLOCKING. PL_OK: an answer came, whatever its status; its body is added to `body` (NULL: thrown away).
+ * PL_UNAVAILABLE or PL_TIMEOUT: none came. Proxies of the environment are not used. */
+PL_MUST_USE pl_status ctl_http_do(struct ctl_http *c, const struct ctl_http_request *r, int *status,
+                                  struct pl_buf *body, struct pl_err *err);
 /* Percent-encodes for a query string or a form. */
 void ctl_http_escape(struct pl_buf *out, pl_str s);
 

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/sync.h"
+#include "codec/snappy.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -15,12 +16,13 @@
 enum { CONCURRENCY_MAX = 256, TENANTS_MAX = 100000, HEADERS_FIXED = 5 };
 
 struct options {
-    const char *url, *tenant_prefix;
+    const char *url, *path, *tenant_prefix;
     struct ctl_list headers;
-    uint64_t tenants, series, labels, series_per_request, samples_per_request, samples_per_series, passes, concurrency, seed;
+    uint64_t tenants, series, labels, series_per_request, samples_per_request, samples_per_series, passes, concurrency,
+        seed;
     double rate, churn;
     int64_t interval_ns, duration_ns, start_ms, step_ns, timeout_ns;
-    bool json, quiet, keep_going;
+    bool json, quiet, keep_going, repack;
 };
 
 struct load;
@@ -30,7 +32,7 @@ struct worker {
     struct pl_thread thread;
     struct pl_mutex lock;
     struct load_stats *stats;
-    struct pl_buf answer; /* the worker's own */
+    struct pl_buf answer, message, packed; /* the worker's own */
 };
 
 /* The whole run. */
@@ -39,6 +41,7 @@ struct load {
     struct load_shape shape;
     struct load_block *blocks;
     size_t block_count;
+    char *url;      /* whole */
     char **tenants; /* header lines; one NULL entry: no header */
     size_t tenant_count;
     struct worker *workers;
@@ -95,14 +98,30 @@ static void note_error(struct worker *w, const char *text, size_t n)
     }
 }
 
-static void send_block(struct worker *w, struct ctl_http *http, const struct load_block *b, const char *const *headers)
+/* The block's body, or with --repack the same message compressed anew. */
+static pl_str body_of(struct worker *w, const struct load_block *b)
+{
+    const pl_str body = pl_buf_view(&b->body);
+
+    if (!w->l->o.repack) {
+        return body;
+    }
+    pl_buf_reset(&w->message);
+    char *to = pl_buf_reserve(&w->message, b->message_bytes);
+    PL_ASSERT(to != NULL && snappy_decode(to, b->message_bytes, body, NULL) == PL_OK);
+    pl_buf_reset(&w->packed);
+    snappy_encode(&w->packed, pl_str_of(to, b->message_bytes));
+    return pl_buf_view(&w->packed);
+}
+
+static void send_body(struct worker *w, struct ctl_http *http, pl_str body, uint64_t samples,
+                      const char *const *headers)
 {
     struct load *l = w->l;
-    const uint64_t samples = (uint64_t)b->count * l->shape.samples_per_series;
     const struct ctl_http_request r = {
-        .url = l->o.url,
+        .url = l->url,
         .headers = headers,
-        .body = pl_buf_view(&b->body),
+        .body = body,
         .timeout_ms = l->o.timeout_ns / PL_NS_PER_MS,
     };
     struct pl_err err = {.status = PL_OK};
@@ -114,7 +133,7 @@ static void send_block(struct worker *w, struct ctl_http *http, const struct loa
     start_ns = pl_now_mono_ns();
     pl_status st = ctl_http_do(http, &r, &status, &w->answer, &err);
     pl_mutex_lock(&w->lock);
-    load_stats_add(w->stats, status, (uint64_t)(pl_now_mono_ns() - start_ns), samples, b->body.n);
+    load_stats_add(w->stats, status, (uint64_t)(pl_now_mono_ns() - start_ns), samples, body.n);
     if (st != PL_OK) {
         note_error(w, err.msg, strlen(err.msg));
     } else if (status < 200 || status > 299) {
@@ -181,9 +200,10 @@ static void work(void *arg)
     while ((b = take_block(l, &pass, &pass_ms)) != NULL) {
         load_block_stamp(b, &l->shape, replaced_before(l, pass), (pass - 1) * l->shape.samples_per_series, pass_ms,
                          l->o.step_ns / PL_NS_PER_MS);
+        const pl_str body = body_of(w, b);
         for (size_t t = 0; t < l->tenant_count && !stopping(l); t++) {
             headers[n] = l->tenants[t];
-            send_block(w, http, b, headers);
+            send_body(w, http, body, (uint64_t)b->count * l->shape.samples_per_series, headers);
         }
         finish_block(l);
     }
@@ -224,11 +244,12 @@ static void show_progress(struct load *l, struct progress *p, uint64_t pass)
         return;
     }
     s = sum_up(l);
-    (void)fprintf(stderr, "%6.1fs  pass %" PRIu64 "/%" PRIu64 "  %" PRIu64 " samples (%.0f/s)  %" PRIu64 " requests, %" PRIu64
-                          " failed  p99 %.1f ms\n",
+    (void)fprintf(stderr,
+                  "%6.1fs  pass %" PRIu64 "/%" PRIu64 "  %" PRIu64 " samples (%.0f/s)  %" PRIu64 " requests, %" PRIu64
+                  " failed  p99 %.1f ms\n",
                   (double)(now_ns - l->begin_ns) / 1e9, pass, l->o.passes, s->samples,
-                  (double)(s->samples - p->samples) * 1e9 / (double)(now_ns - p->shown_ns), s->requests, load_stats_failed(s),
-                  ms(load_stats_quantile(s, 0.99)));
+                  (double)(s->samples - p->samples) * 1e9 / (double)(now_ns - p->shown_ns), s->requests,
+                  load_stats_failed(s), ms(load_stats_quantile(s, 0.99)));
     *p = (struct progress){now_ns, s->samples};
     pl_free(s);
 }
@@ -237,10 +258,12 @@ static void report_text(const struct load_stats *s, double seconds, double cpu_s
 {
     printf("samples    %" PRIu64 " in %.2f s = %.0f per second\n", s->samples, seconds, (double)s->samples / seconds);
     printf("requests   %" PRIu64 " = %.1f per second, %.2f MB sent = %.1f bytes per sample\n", s->requests,
-           (double)s->requests / seconds, (double)s->bytes / 1e6, s->samples > 0 ? (double)s->bytes / (double)s->samples : 0);
+           (double)s->requests / seconds, (double)s->bytes / 1e6,
+           s->samples > 0 ? (double)s->bytes / (double)s->samples : 0);
     printf("latency    p50 %.2f ms, p90 %.2f ms, p99 %.2f ms, max %.2f ms\n", ms(load_stats_quantile(s, 0.5)),
            ms(load_stats_quantile(s, 0.9)), ms(load_stats_quantile(s, 0.99)), ms(s->latency_ns_max));
-    printf("this tool  %.2f s of CPU = %.3f us per sample\n", cpu_seconds, s->samples > 0 ? cpu_seconds * 1e6 / (double)s->samples : 0);
+    printf("this tool  %.2f s of CPU = %.3f us per sample\n", cpu_seconds,
+           s->samples > 0 ? cpu_seconds * 1e6 / (double)s->samples : 0);
     printf("answers   ");
     for (size_t i = 0; i < LOAD_STATUSES; i++) {
         if (s->status[i] > 0 && i > 0) {
@@ -259,12 +282,13 @@ static void report_json(const struct load_stats *s, double seconds, double cpu_s
 {
     const char *comma = "";
 
-    printf("{\"samples\":%" PRIu64 ",\"seconds\":%.6f,\"samples_per_second\":%.1f,\"requests\":%" PRIu64 ",\"failed\":%" PRIu64
-           ",\"bytes\":%" PRIu64 ",\"latency_ms\":{\"p50\":%.3f,\"p90\":%.3f,\"p99\":%.3f,\"max\":%.3f},\"cpu_seconds\":%.6f,"
+    printf("{\"samples\":%" PRIu64 ",\"seconds\":%.6f,\"samples_per_second\":%.1f,\"requests\":%" PRIu64
+           ",\"failed\":%" PRIu64 ",\"bytes\":%" PRIu64
+           ",\"latency_ms\":{\"p50\":%.3f,\"p90\":%.3f,\"p99\":%.3f,\"max\":%.3f},\"cpu_seconds\":%.6f,"
            "\"answers\":{",
            s->samples, seconds, (double)s->samples / seconds, s->requests, load_stats_failed(s), s->bytes,
-           ms(load_stats_quantile(s, 0.5)), ms(load_stats_quantile(s, 0.9)), ms(load_stats_quantile(s, 0.99)), ms(s->latency_ns_max),
-           cpu_seconds);
+           ms(load_stats_quantile(s, 0.5)), ms(load_stats_quantile(s, 0.9)), ms(load_stats_quantile(s, 0.99)),
+           ms(s->latency_ns_max), cpu_seconds);
     for (size_t i = 0; i < LOAD_STATUSES; i++) {
         if (s->status[i] > 0) {
             printf("%s\"%zu\":%" PRIu64, comma, i, s->status[i]);
@@ -339,7 +363,8 @@ static int run(struct load *l)
         pl_thread_join(&l->workers[i].thread);
     }
     s = sum_up(l);
-    double seconds = (double)(pl_now_mono_ns() - l->begin_ns) / 1e9, cpu_seconds = (double)(pl_cpu_process_ns() - cpu_ns) / 1e9;
+    double seconds = (double)(pl_now_mono_ns() - l->begin_ns) / 1e9,
+           cpu_seconds = (double)(pl_cpu_process_ns() - cpu_ns) / 1e9;
     if (l->o.json) {
         report_json(s, seconds, cpu_seconds);
     } else {
@@ -368,11 +393,35 @@ static void make_tenants(struct load *l)
     }
 }
 
+/* --url and --path together; a --url with a path of its own needs no --path. */
+static char *make_url(const struct options *o)
+{
+    const char *host = strstr(o->url, "://");
+    const bool has_path = strchr(host != NULL ? host + 3 : o->url, '/') != NULL;
+    struct pl_buf b;
+    char *url;
+
+    pl_buf_init(&b, 0);
+    pl_buf_cstr(&b, o->url);
+    if (o->path != NULL || !has_path) {
+        while (b.n > 0 && b.p[b.n - 1] == '/') {
+            b.n--;
+        }
+        pl_buf_cstr(&b, o->path != NULL ? o->path : "/api/v1/push");
+    }
+    url = pl_str_dup(pl_buf_view(&b));
+    pl_buf_fini(&b);
+    return url;
+}
+
 static void load_init(struct load *l, const struct options *o)
 {
     *l = (struct load){.o = *o};
-    l->shape = (struct load_shape){
-        .series = o->series, .labels = (uint32_t)o->labels, .samples_per_series = (uint32_t)o->samples_per_series, .seed = o->seed};
+    l->url = make_url(o);
+    l->shape = (struct load_shape){.series = o->series,
+                                   .labels = (uint32_t)o->labels,
+                                   .samples_per_series = (uint32_t)o->samples_per_series,
+                                   .seed = o->seed};
     l->block_count = (size_t)((o->series + o->series_per_request - 1) / o->series_per_request);
     l->blocks = pl_new_array(struct load_block, l->block_count);
     for (size_t i = 0; i < l->block_count; i++) {
@@ -387,6 +436,8 @@ static void load_init(struct load *l, const struct options *o)
         l->workers[i].stats = pl_new(struct load_stats);
         pl_mutex_init(&l->workers[i].lock, PL_RANK_CACHE);
         pl_buf_init(&l->workers[i].answer, 0);
+        pl_buf_init(&l->workers[i].message, 0);
+        pl_buf_init(&l->workers[i].packed, 0);
     }
     pl_mutex_init(&l->lock, PL_RANK_QUEUE);
     pl_cond_init(&l->changed);
@@ -403,8 +454,11 @@ static void load_fini(struct load *l)
     for (uint64_t i = 0; i < l->o.concurrency; i++) {
         pl_mutex_fini(&l->workers[i].lock);
         pl_buf_fini(&l->workers[i].answer);
+        pl_buf_fini(&l->workers[i].message);
+        pl_buf_fini(&l->workers[i].packed);
         pl_free(l->workers[i].stats);
     }
+    pl_free(l->url);
     pl_free(l->workers);
     pl_free(l->tenants);
     pl_free(l->blocks);
@@ -446,12 +500,15 @@ static pl_status check_options(struct options *o, struct pl_err *err)
 static const char usage[] =
     "Usage: palliumctl load [flags]\n"
     "\n"
-    "Writes made-up series to a server by remote write 1.0 and says how fast it took them. One pass writes one sample (or\n"
-    "--samples-per-series) of every series; counters rise and gauges wander, the same way for the same --seed. Names and labels look\n"
+    "Writes made-up series to a server by remote write 1.0 and says how fast it took them. One pass writes one sample "
+    "(or\n"
+    "--samples-per-series) of every series; counters rise and gauges wander, the same way for the same --seed. Names "
+    "and labels look\n"
     "like those of pods in a cluster.\n"
     "\n"
     "Examples:\n"
-    "  palliumctl load --series 100k --passes 20                  as fast as the server takes it, samples at the present\n"
+    "  palliumctl load --series 100k --passes 20                  as fast as the server takes it, samples at the "
+    "present\n"
     "  palliumctl load --series 10k --interval 15s --duration 10m like 150 scraped pods\n"
     "  palliumctl load --series 1k --start-time -2h --step 15s --passes 480   two hours of history at once\n"
     "  palliumctl load --series 50k --passes 100 --churn 0.01     one series in a hundred is replaced each pass\n"
@@ -459,13 +516,14 @@ static const char usage[] =
     "\n"
     "Flags:\n";
 
-static const char notes[] = "\n"
-                            "A progress line appears on standard error each second; the report follows on standard output. Exit code 0:\n"
-                            "every request got a 2xx; 1: some did not; 2: wrong usage.\n";
+static const char notes[] =
+    "\n"
+    "A progress line appears on standard error each second; the report follows on standard output. Exit code 0:\n"
+    "every request got a 2xx; 1: some did not; 2: wrong usage.\n";
 
 int ctl_load(int argc, char **argv)
 {
-    struct options o = {.url = "http://127.0.0.1:9009/api/v1/push",
+    struct options o = {.url = "http://127.0.0.1:9009",
                         .tenant_prefix = "load-",
                         .series = 10000,
                         .labels = 12,
@@ -477,27 +535,39 @@ int ctl_load(int argc, char **argv)
                         .step_ns = 15 * PL_NS_PER_S,
                         .timeout_ns = 30 * PL_NS_PER_S};
     const struct ctl_flag flags[] = {
-        {"url", CTL_FLAG_TEXT, &o.url, "URL", "where to write; default http://127.0.0.1:9009/api/v1/push"},
+        {"url", CTL_FLAG_TEXT, &o.url, "URL", "where to write; default http://127.0.0.1:9009"},
+        {"path", CTL_FLAG_TEXT, &o.path, "PATH", "on that server; default /api/v1/push, or what --url has"},
         {"series", CTL_FLAG_COUNT, &o.series, "NUMBER", "series per tenant, e.g. 100k or 1M; default 10k"},
         {"labels", CTL_FLAG_COUNT, &o.labels, "NUMBER", "labels per series, the name included; default 12"},
-        {"passes", CTL_FLAG_COUNT, &o.passes, "NUMBER", "how often every series is written; default 10, or until\n--duration is over"},
+        {"passes", CTL_FLAG_COUNT, &o.passes, "NUMBER",
+         "how often every series is written; default 10, or until\n--duration is over"},
         {"duration", CTL_FLAG_DURATION, &o.duration_ns, "TIME", "stop after this long, e.g. 90s, 10m"},
-        {"interval", CTL_FLAG_DURATION, &o.interval_ns, "TIME", "start a pass each so often, e.g. 15s; default at once"},
-        {"rate", CTL_FLAG_FLOAT, &o.rate, "SAMPLES", "at most so many samples per second, all tenants together;\ndefault no limit"},
-        {"concurrency", CTL_FLAG_COUNT, &o.concurrency, "NUMBER", "connections, each with one request in flight; default 2"},
+        {"interval", CTL_FLAG_DURATION, &o.interval_ns, "TIME",
+         "start a pass each so often, e.g. 15s; default at once"},
+        {"rate", CTL_FLAG_FLOAT, &o.rate, "SAMPLES",
+         "at most so many samples per second, all tenants together;\ndefault no limit"},
+        {"concurrency", CTL_FLAG_COUNT, &o.concurrency, "NUMBER",
+         "connections, each with one request in flight; default 2"},
         {"series-per-request", CTL_FLAG_COUNT, &o.series_per_request, "NUMBER", "default 2000"},
-        {"samples-per-series", CTL_FLAG_COUNT, &o.samples_per_series, "NUMBER", "samples of each series in one request; default 1"},
+        {"samples-per-series", CTL_FLAG_COUNT, &o.samples_per_series, "NUMBER",
+         "samples of each series in one request; default 1"},
         {"samples-per-request", CTL_FLAG_COUNT, &o.samples_per_request, "NUMBER",
          "the same, as samples: sets --series-per-request to this by\n--samples-per-series"},
-        {"churn", CTL_FLAG_FLOAT, &o.churn, "SHARE", "share of the series, 0 to 1, that are replaced by new ones\nbefore each pass; default 0"},
+        {"churn", CTL_FLAG_FLOAT, &o.churn, "SHARE",
+         "share of the series, 0 to 1, that are replaced by new ones\nbefore each pass; default 0"},
         {"start-time", CTL_FLAG_TIME, &o.start_ms, "TIME",
          "of the first pass: Unix seconds, RFC 3339, or -2h; later\npasses are --step apart. Default: the real time"},
-        {"step", CTL_FLAG_DURATION, &o.step_ns, "TIME", "between samples with --start-time or --samples-per-series;\ndefault 15s"},
-        {"tenants", CTL_FLAG_COUNT, &o.tenants, "NUMBER", "tenants that get the same series; default 0: no tenant header.\n1: the prefix is the tenant"},
-        {"tenant-prefix", CTL_FLAG_TEXT, &o.tenant_prefix, "TEXT", "what tenants are called, a number follows; default load-"},
+        {"step", CTL_FLAG_DURATION, &o.step_ns, "TIME",
+         "between samples with --start-time or --samples-per-series;\ndefault 15s"},
+        {"tenants", CTL_FLAG_COUNT, &o.tenants, "NUMBER",
+         "tenants that get the same series; default 0: no tenant header.\n1: the prefix is the tenant"},
+        {"tenant-prefix", CTL_FLAG_TEXT, &o.tenant_prefix, "TEXT",
+         "what tenants are called, a number follows; default load-"},
         {"header", CTL_FLAG_LIST, &o.headers, "\"NAME: VALUE\"", "another header; may be repeated"},
         {"timeout", CTL_FLAG_DURATION, &o.timeout_ns, "TIME", "for one answer; default 30s"},
         {"seed", CTL_FLAG_COUNT, &o.seed, "NUMBER", "another data set; default 1"},
+        {"repack", CTL_FLAG_BOOL, &o.repack, NULL,
+         "compress each request anew, as a real sender does: a third\nfewer bytes, and ten times this tool's CPU"},
         {"keep-going", CTL_FLAG_BOOL, &o.keep_going, NULL, "go on after a failed request; default: stop"},
         {"json", CTL_FLAG_BOOL, &o.json, NULL, "report as one JSON object"},
         {"quiet", CTL_FLAG_BOOL, &o.quiet, NULL, "no progress lines"},

@@ -5,7 +5,7 @@
 enum {
     METRICS_PER_TARGET = 64,
     METRIC_KINDS = 8,
-    SAMPLE_HEAD = 3,      /* field tag, length, tag of the value */
+    SAMPLE_HEAD = 3,              /* field tag, length, tag of the value */
     SAMPLE_FIXED = 2 + 1 + 8 + 1, /* all of a sample field but the timestamp's bytes */
     MATCH_MIN = 4,
     HASH_BITS = 14,
@@ -34,14 +34,15 @@ struct target {
     const char *app, *cluster;
 };
 
-static const char *const apps[] = {"checkout", "cart",    "catalog", "search", "payments", "ledger", "profile",  "mailer",
-                                   "gateway",  "billing", "images",  "feeds",  "sessions", "quotes", "shipping", "audit"};
+static const char *const apps[] = {"checkout", "cart",   "catalog",  "search",  "payments", "ledger",
+                                   "profile",  "mailer", "gateway",  "billing", "images",   "feeds",
+                                   "sessions", "quotes", "shipping", "audit"};
 static const char *const clusters[] = {"eu-central-1", "eu-west-1", "us-east-1", "us-west-2", "ap-south-1"};
 static const char *const parts[] = {"http", "grpc", "container", "process", "database", "cache", "queue", "runtime"};
 /* The first KINDS_RISING are counters. */
-static const char *const kinds[METRIC_KINDS] = {"requests_total",        "errors_total",           "cpu_seconds_total",
-                                                "received_bytes_total",  "request_seconds_count", "memory_bytes",
-                                                "open_connections",      "pending_items"};
+static const char *const kinds[METRIC_KINDS] = {"requests_total",       "errors_total",          "cpu_seconds_total",
+                                                "received_bytes_total", "request_seconds_count", "memory_bytes",
+                                                "open_connections",     "pending_items"};
 enum { KINDS_RISING = 5 };
 
 static struct target target_of(const struct load_shape *s, uint64_t index, uint64_t generation)
@@ -95,14 +96,16 @@ enum label {
     L_ZONE,
     LABEL_KINDS
 };
-static const char *const label_names[LABEL_KINDS] = {"__name__", "cluster",   "container", "endpoint", "image",
-                                                     "instance", "job",       "namespace", "node",     "pod",
-                                                     "region",   "service",   "team",      "version",  "zone"};
+static const char *const label_names[LABEL_KINDS] = {"__name__", "cluster", "container", "endpoint", "image",
+                                                     "instance", "job",     "namespace", "node",     "pod",
+                                                     "region",   "service", "team",      "version",  "zone"};
 /* Which labels a series gets first, when it has few. */
-static const uint8_t label_order[LABEL_KINDS] = {L_NAME,    L_INSTANCE, L_JOB,     L_NAMESPACE, L_POD,    L_CONTAINER, L_CLUSTER, L_NODE,
-                                                 L_SERVICE, L_ENDPOINT, L_VERSION, L_ZONE,      L_REGION, L_TEAM,      L_IMAGE};
+static const uint8_t label_order[LABEL_KINDS] = {L_NAME,      L_INSTANCE, L_JOB,    L_NAMESPACE, L_POD,
+                                                 L_CONTAINER, L_CLUSTER,  L_NODE,   L_SERVICE,   L_ENDPOINT,
+                                                 L_VERSION,   L_ZONE,     L_REGION, L_TEAM,      L_IMAGE};
 
-static void put_value(struct pl_buf *b, const struct load_shape *s, enum label l, const struct target *t, uint64_t metric)
+static void put_value(struct pl_buf *b, const struct load_shape *s, enum label l, const struct target *t,
+                      uint64_t metric)
 {
     switch (l) {
     case L_NAME:
@@ -182,7 +185,8 @@ static void put_label(struct pl_buf *b, pl_str name, pl_str value)
     put_field(b, 0x12, value);
 }
 
-static void put_labels(struct pl_buf *b, struct pl_buf *tmp, const struct load_shape *s, uint64_t series, uint64_t generation)
+static void put_labels(struct pl_buf *b, struct pl_buf *tmp, const struct load_shape *s, uint64_t series,
+                       uint64_t generation)
 {
     const struct target t = target_of(s, series / METRICS_PER_TARGET, generation);
     bool wanted[LABEL_KINDS] = {false};
@@ -305,8 +309,8 @@ static uint32_t load32(const char *p)
     return v;
 }
 
-/* State of one compression: a hash of four bytes -> the last place they were seen, and which bytes will be overwritten later (no copy
- * may read those). */
+/* State of one compression: a hash of four bytes -> the last place they were seen, and which bytes will be overwritten
+ * later (no copy may read those). */
 struct squeeze {
     const char *m;
     const uint8_t *volatile_byte;
@@ -415,8 +419,8 @@ static void put_time(uint8_t *p, uint32_t width, uint64_t v)
     p[width - 1] = (uint8_t)v;
 }
 
-void load_block_stamp(struct load_block *b, const struct load_shape *s, uint64_t replaced, uint64_t sample_first, int64_t time_ms,
-                      int64_t step_ms)
+void load_block_stamp(struct load_block *b, const struct load_shape *s, uint64_t replaced, uint64_t sample_first,
+                      int64_t time_ms, int64_t step_ms)
 {
     const uint64_t last_ms = (uint64_t)time_ms + (uint64_t)step_ms * (s->samples_per_series - 1);
     const uint32_t width = (uint32_t)PL_MAX(uvarint_size((uint64_t)time_ms), uvarint_size(last_ms));

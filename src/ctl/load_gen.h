@@ -1,10 +1,9 @@
 /* ctl/load_gen.h - made-up series as ready-made remote write bodies.
  *
- * A block is the snappy-coded body of one request. It is compressed once, when its labels are known: samples are stored as plain literals at known
- * places, and later requests only overwrite their times and values. So a request costs a few nanoseconds per sample here, whatever the
- * server pays for it; to the server the body is like any other.
- * Everything follows from the seed: the same shape gives the same bytes.
- * Threads: a block is confined to one thread at a time.
+ * A block is the snappy-coded body of one request. It is compressed once, when its labels are known: samples are stored
+ * as plain literals at known places, and later requests only overwrite their times and values. So a request costs a few
+ * nanoseconds per sample here, whatever the server pays for it; to the server the body is like any other. Everything
+ * follows from the seed: the same shape gives the same bytes. Threads: a block is confined to one thread at a time.
  */
 #ifndef PL_CTL_LOAD_GEN_H
 #define PL_CTL_LOAD_GEN_H
@@ -22,7 +21,7 @@ struct load_shape {
 };
 
 struct load_block {
-    uint64_t first;       /* its series: first .. first + count - 1 */
+    uint64_t first; /* its series: first .. first + count - 1 */
     uint32_t count;
     struct pl_buf body;   /* snappy */
     uint32_t *sample_at;  /* per series: where in body its sample fields begin */
@@ -33,9 +32,9 @@ struct load_block {
 
 void load_block_init(struct load_block *b, uint64_t first, uint32_t count);
 void load_block_fini(struct load_block *b);
-/* Makes the block hold samples number sample_first .. of its series, at time_ms, time_ms + step_ms, ...; `replaced` series of the
- * set have been replaced by new ones so far (churn), the oldest first. */
-void load_block_stamp(struct load_block *b, const struct load_shape *s, uint64_t replaced, uint64_t sample_first, int64_t time_ms,
-                      int64_t step_ms);
+/* Makes the block hold samples number sample_first .. of its series, at time_ms, time_ms + step_ms, ...; `replaced`
+ * series of the set have been replaced by new ones so far (churn), the oldest first. */
+void load_block_stamp(struct load_block *b, const struct load_shape *s, uint64_t replaced, uint64_t sample_first,
+                      int64_t time_ms, int64_t step_ms);
 
 #endif

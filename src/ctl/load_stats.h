@@ -1,4 +1,5 @@
-/* ctl/load_stats.h - what came back: counts by status and a histogram of latencies (each bucket 1/32 wider than the one before). */
+/* ctl/load_stats.h - what came back: counts by status and a histogram of latencies (each bucket 1/32 wider than the one
+ * before). */
 #ifndef PL_CTL_LOAD_STATS_H
 #define PL_CTL_LOAD_STATS_H
 

@@ -16,10 +16,12 @@ static const struct command {
 
 static void usage(FILE *to)
 {
-    (void)fputs("palliumctl - the tool beside Pallium\n\nUsage: palliumctl COMMAND [flags] [arguments]\n\nCommands:\n", to);
+    (void)fputs("palliumctl - the tool beside Pallium\n\nUsage: palliumctl COMMAND [flags] [arguments]\n\nCommands:\n",
+                to);
     for (size_t i = 0; i < PL_ARRAY_LEN(commands); i++) {
         const struct command *c = &commands[i];
-        int at = fprintf(to, "  %s%s%s", c->words[0], c->words[1] != NULL ? " " : "", c->words[1] != NULL ? c->words[1] : "");
+        int at = fprintf(to, "  %s%s%s", c->words[0], c->words[1] != NULL ? " " : "",
+                         c->words[1] != NULL ? c->words[1] : "");
         (void)fprintf(to, "%*s%s\n", at < 18 ? 18 - at : 1, "", c->help);
     }
     (void)fputs("\n`palliumctl COMMAND --help` explains one, with examples. `palliumctl --version` names the version.\n"
@@ -65,8 +67,8 @@ int main(int argc, char **argv)
             return commands[i].run(argc - words, argv + words);
         }
     }
-    (void)fprintf(stderr, "palliumctl: unknown command \"%s%s%s\"\n\n", argv[1], argc > 2 && argv[2][0] != '-' ? " " : "",
-                  argc > 2 && argv[2][0] != '-' ? argv[2] : "");
+    (void)fprintf(stderr, "palliumctl: unknown command \"%s%s%s\"\n\n", argv[1],
+                  argc > 2 && argv[2][0] != '-' ? " " : "", argc > 2 && argv[2][0] != '-' ? argv[2] : "");
     usage(stderr);
     return 2;
 }

@@ -25,17 +25,19 @@ struct query_args {
 
 static void print_help(const struct ctl_flag *flags, size_t n)
 {
-    puts("Usage: palliumctl query EXPR [flags]\n"
-         "\n"
-         "Asks a running Pallium, Cortex or Prometheus a PromQL question. Without --start it is an instant query, with\n"
-         "--start a range query. Results go to standard output, warnings and errors to standard error.\n");
+    puts(
+        "Usage: palliumctl query EXPR [flags]\n"
+        "\n"
+        "Asks a running Pallium, Cortex or Prometheus a PromQL question. Without --start it is an instant query, with\n"
+        "--start a range query. Results go to standard output, warnings and errors to standard error.\n");
     puts("Flags:");
     ctl_flags_print(flags, n);
     puts("\n"
          "Examples:\n"
          "  palliumctl query 'count by (__name__) ({__name__=~\"cortex_.+\"})'\n"
          "  palliumctl query 'rate(cortex_distributor_received_samples_total[1m])' --start -30m --step 1m\n"
-         "  palliumctl query up --url https://cortex.example.org/prometheus --tenant team-a --time 2026-01-02T03:04:05Z\n"
+         "  palliumctl query up --url https://cortex.example.org/prometheus --tenant team-a --time "
+         "2026-01-02T03:04:05Z\n"
          "  palliumctl query up --output json | jq '.data.result[].metric'\n"
          "\n"
          "Exit code: 0 the query was answered (also when nothing matched), 1 it failed, 2 wrong usage.");
@@ -81,7 +83,8 @@ static void build_form(struct pl_buf *form, const struct query_args *a, const ch
     }
 }
 
-static pl_status ask(const struct query_args *a, const char *expr, int *status, struct pl_buf *answer, struct pl_err *err)
+static pl_status ask(const struct query_args *a, const char *expr, int *status, struct pl_buf *answer,
+                     struct pl_err *err)
 {
     struct ctl_http *http;
     struct pl_arena arena;
@@ -100,7 +103,8 @@ static pl_status ask(const struct query_args *a, const char *expr, int *status, 
     if (a->tenant[0] != '\0') {
         headers[1] = pl_arena_printf(&arena, "X-Scope-OrgID: %s", a->tenant).p;
     }
-    req.url = pl_arena_printf(&arena, "%.*s/api/v1/query%s", PL_STR_ARG(base), a->start_ms != NOT_GIVEN ? "_range" : "").p;
+    req.url =
+        pl_arena_printf(&arena, "%.*s/api/v1/query%s", PL_STR_ARG(base), a->start_ms != NOT_GIVEN ? "_range" : "").p;
     req.body = pl_buf_view(&form);
     req.timeout_ms = a->timeout_ns > 0 ? a->timeout_ns / PL_NS_PER_MS + 5000 : 180000;
     ctl_http_setup();
@@ -136,7 +140,8 @@ static void put_metric(struct pl_buf *b, json_t *metric)
     if (name != NULL && json_is_string(name)) {
         put_text(b, json_string_value(name));
     }
-    json_object_foreach(metric, key, value) {
+    json_object_foreach(metric, key, value)
+    {
         if (strcmp(key, "__name__") == 0 || !json_is_string(value)) {
             continue;
         }
@@ -196,14 +201,16 @@ static void print_vector(struct pl_buf *out, json_t *result)
     size_t width = 6;
 
     pl_buf_init(&text, 0);
-    json_array_foreach(result, i, item) {
+    json_array_foreach(result, i, item)
+    {
         pl_buf_reset(&text);
         put_metric(&text, json_object_get(item, "metric"));
         width = PL_MAX(width, PL_MIN(width_of(pl_buf_view(&text)), (size_t)LABEL_COLUMN_MAX));
     }
     put_cell(out, PL_STR("SERIES"), width);
     pl_buf_cstr(out, "  VALUE\n");
-    json_array_foreach(result, i, item) {
+    json_array_foreach(result, i, item)
+    {
         json_t *value = json_object_get(item, "value");
 
         pl_buf_reset(&text);
@@ -220,7 +227,8 @@ static void print_matrix(struct pl_buf *out, json_t *result)
     json_t *item;
     size_t i;
 
-    json_array_foreach(result, i, item) {
+    json_array_foreach(result, i, item)
+    {
         json_t *point;
         size_t k;
 
@@ -229,7 +237,8 @@ static void print_matrix(struct pl_buf *out, json_t *result)
         }
         put_metric(out, json_object_get(item, "metric"));
         pl_buf_byte(out, '\n');
-        json_array_foreach(json_object_get(item, "values"), k, point) {
+        json_array_foreach(json_object_get(item, "values"), k, point)
+        {
             size_t from = out->n;
 
             pl_buf_cstr(out, "  ");
@@ -261,7 +270,8 @@ static void print_notes(json_t *root, const char *key, const char *word)
     json_t *note;
     size_t i;
 
-    json_array_foreach(json_object_get(root, key), i, note) {
+    json_array_foreach(json_object_get(root, key), i, note)
+    {
         if (json_is_string(note)) {
             fprintf(stderr, "%s: %s\n", word, json_string_value(note));
         }
@@ -292,7 +302,9 @@ static bool print_table(json_t *data)
     } else {
         print_matrix(&out, result);
     }
-    (void)fwrite(out.p, 1, out.n, stdout);
+    if (out.n > 0) {
+        (void)fwrite(out.p, 1, out.n, stdout);
+    }
     pl_buf_fini(&out);
     return known;
 }
@@ -314,7 +326,8 @@ static int report(const struct query_args *a, int status, pl_str answer)
         const char *text = json_string_value(json_object_get(root, "error"));
         const char *type = json_string_value(json_object_get(root, "errorType"));
 
-        fprintf(stderr, "palliumctl query: %s: %s\n", type != NULL ? type : "error", text != NULL ? text : "no text given");
+        fprintf(stderr, "palliumctl query: %s: %s\n", type != NULL ? type : "error",
+                text != NULL ? text : "no text given");
     } else if (a->json) {
         (void)fwrite(answer.p, 1, answer.n, stdout);
         putchar('\n');
@@ -374,13 +387,17 @@ int ctl_query(int argc, char **argv)
                            .start_ms = NOT_GIVEN,
                            .end_ms = NOT_GIVEN};
     const struct ctl_flag flags[] = {
-        {"url", CTL_FLAG_TEXT, &a.url, "URL", "where the API is, up to before /api/v1 (default http://127.0.0.1:9009/prometheus)"},
+        {"url", CTL_FLAG_TEXT, &a.url, "URL",
+         "where the API is, up to before /api/v1 (default http://127.0.0.1:9009/prometheus)"},
         {"tenant", CTL_FLAG_TEXT, &a.tenant, "ID", "sent as X-Scope-OrgID (default: none)"},
-        {"time", CTL_FLAG_TIME, &a.time_ms, "TIME", "instant query at this time: Unix seconds, RFC 3339 or -5m (default: now)"},
+        {"time", CTL_FLAG_TIME, &a.time_ms, "TIME",
+         "instant query at this time: Unix seconds, RFC 3339 or -5m (default: now)"},
         {"start", CTL_FLAG_TIME, &a.start_ms, "TIME", "range query from this time on"},
         {"end", CTL_FLAG_TIME, &a.end_ms, "TIME", "end of the range (default: now)"},
-        {"step", CTL_FLAG_DURATION, &a.step_ns, "DURATION", "distance of the range's points (default: about 250 points)"},
-        {"timeout", CTL_FLAG_DURATION, &a.timeout_ns, "DURATION", "give up after this time (default: the server's limit)"},
+        {"step", CTL_FLAG_DURATION, &a.step_ns, "DURATION",
+         "distance of the range's points (default: about 250 points)"},
+        {"timeout", CTL_FLAG_DURATION, &a.timeout_ns, "DURATION",
+         "give up after this time (default: the server's limit)"},
         {"limit", CTL_FLAG_COUNT, &a.limit, "N", "at most this many series (default: all)"},
         {"stats", CTL_FLAG_BOOL, &a.stats, NULL, "show what the query cost"},
         {"output", CTL_FLAG_TEXT, &a.output, "table|json", "json is the server's answer as it came (default table)"},

@@ -8,16 +8,17 @@
 
 static void usage(FILE *to, const struct ctl_flag *flags, size_t n)
 {
-    (void)fputs("Usage: palliumctl tsdb verify [flags] DIR...\n\n"
-                "Reads a tenant's data folder (wal/, chunks_head/ and blocks), or one block's folder, and checks every\n"
-                "checksum, order and count: WAL fragments and records, head chunks, chunk segments, the index's symbols,\n"
-                "series, postings and table of contents, each chunk's samples, meta.json's statistics and tombstones.\n"
-                "Nothing is locked, written or repaired; of a folder in use, the end of the WAL may look cut off.\n\n"
-                "Each finding is one line: FILE [at offset N]: WHAT. Exit code 0: none, 1: some, or DIR could not be read.\n\n"
-                "Examples:\n"
-                "  palliumctl tsdb verify ./data/tsdb/fake\n"
-                "  palliumctl tsdb verify --quiet ./data/tsdb/*\n\n",
-                to);
+    (void)fputs(
+        "Usage: palliumctl tsdb verify [flags] DIR...\n\n"
+        "Reads a tenant's data folder (wal/, chunks_head/ and blocks), or one block's folder, and checks every\n"
+        "checksum, order and count: WAL fragments and records, head chunks, chunk segments, the index's symbols,\n"
+        "series, postings and table of contents, each chunk's samples, meta.json's statistics and tombstones.\n"
+        "Nothing is locked, written or repaired; of a folder in use, the end of the WAL may look cut off.\n\n"
+        "Each finding is one line: FILE [at offset N]: WHAT. Exit code 0: none, 1: some, or DIR could not be read.\n\n"
+        "Examples:\n"
+        "  palliumctl tsdb verify ./data/tsdb/fake\n"
+        "  palliumctl tsdb verify --quiet ./data/tsdb/*\n\n",
+        to);
     if (to == stdout) {
         ctl_flags_print(flags, n);
     }
@@ -43,7 +44,8 @@ static bool verify_one(const char *dir, bool quiet)
     }
     if (!quiet) {
         (void)fprintf(stderr,
-                      "%s: %llu blocks (%llu series, %llu chunks), %llu WAL segments (%llu records), %llu head chunks, %llu samples, "
+                      "%s: %llu blocks (%llu series, %llu chunks), %llu WAL segments (%llu records), %llu head chunks, "
+                      "%llu samples, "
                       "%.1f s: %llu problems\n",
                       dir, (unsigned long long)r.blocks, (unsigned long long)r.series, (unsigned long long)r.chunks,
                       (unsigned long long)r.wal_segments, (unsigned long long)r.wal_records,

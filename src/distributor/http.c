@@ -32,14 +32,16 @@ static pl_status parse_content_type(enum proto *out, pl_str text, struct pl_err 
         return PL_OK;
     }
     if (!pl_str_eq_nocase(media, PL_STR("application/x-protobuf"))) {
-        return pl_fail(err, PL_BAD_MEDIA, "expected application/x-protobuf as the first (media) part, got %.*s content-type",
+        return pl_fail(err, PL_BAD_MEDIA,
+                       "expected application/x-protobuf as the first (media) part, got %.*s content-type",
                        PL_STR_ARG(text));
     }
     while (rest.n > 0) {
         pl_str part = next_part(&rest);
         size_t eq = pl_str_find(part, '=');
         if (part.n > 0 && eq == SIZE_MAX) {
-            return pl_fail(err, PL_BAD_MEDIA, "expected content type parameters to be key-values, got %.*s in %.*s content-type",
+            return pl_fail(err, PL_BAD_MEDIA,
+                           "expected content type parameters to be key-values, got %.*s in %.*s content-type",
                            PL_STR_ARG(part), PL_STR_ARG(text));
         }
         if (part.n == 0 || !pl_str_eq(pl_str_sub(part, 0, eq), PL_STR("proto"))) {
@@ -49,8 +51,8 @@ static pl_status parse_content_type(enum proto *out, pl_str text, struct pl_err 
         if (pl_str_eq(part, PL_STR("io.prometheus.write.v2.Request"))) {
             *out = PROTO_V2;
         } else if (!pl_str_eq(part, PL_STR("prometheus.WriteRequest"))) {
-            return pl_fail(err, PL_BAD_MEDIA, "got %.*s content type; unknown remote write protobuf message %.*s", PL_STR_ARG(text),
-                           PL_STR_ARG(part));
+            return pl_fail(err, PL_BAD_MEDIA, "got %.*s content type; unknown remote write protobuf message %.*s",
+                           PL_STR_ARG(text), PL_STR_ARG(part));
         }
     }
     return PL_OK;
@@ -104,7 +106,8 @@ static pl_status decode(const struct distributor *d, struct http_request *req, p
     }
     to = pl_arena_alloc_try(req->arena, PL_MAX(n, (size_t)1));
     if (to == NULL) {
-        return pl_fail(err, PL_LIMIT, "write request needs more memory than its limit (%zu bytes)", req->arena->limit_bytes);
+        return pl_fail(err, PL_LIMIT, "write request needs more memory than its limit (%zu bytes)",
+                       req->arena->limit_bytes);
     }
     PL_TRY(snappy_decode(to, n, req->body, err));
     *out = pl_str_of(to, n);
@@ -142,7 +145,8 @@ void distributor_handle_push(void *arg, struct http_request *req, struct http_re
     server_text_fail(resp, &err);
 }
 
-void distributor_push_too_large(struct http_request *req, struct http_response *resp, uint64_t body_max, uint64_t content_length)
+void distributor_push_too_large(struct http_request *req, struct http_response *resp, uint64_t body_max,
+                                uint64_t content_length)
 {
     struct pl_err err;
 
@@ -176,29 +180,32 @@ static void stats_json(struct pl_buf *b, const struct ingest_tenant_row *rows, s
         pl_buf_f64_json(b, s->api_rate);
         PL_BUF_LIT(b, ",\"RuleIngestionRate\":");
         pl_buf_f64_json(b, s->rule_rate);
-        pl_buf_printf(b, ",\"activeSeries\":%" PRIu64 ",\"loadedBlocks\":%" PRIu64 ",\"queriedIngesters\":1}", s->active_series,
-                      s->loaded_blocks);
+        pl_buf_printf(b, ",\"activeSeries\":%" PRIu64 ",\"loadedBlocks\":%" PRIu64 ",\"queriedIngesters\":1}",
+                      s->active_series, s->loaded_blocks);
     }
     pl_buf_byte(b, ']');
 }
 
 static void stats_html(struct pl_buf *b, const struct ingest_tenant_row *rows, size_t n)
 {
-    pl_buf_cstr(b, "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"UTF-8\"><title>Cortex Ingester Stats</title></head>\n"
+    pl_buf_cstr(b, "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"UTF-8\"><title>Cortex Ingester "
+                   "Stats</title></head>\n"
                    "<body>\n<h1>Cortex Ingester Stats</h1>\n<p>Current time: ");
     pl_buf_rfc3339_ms(b, pl_now_unix_ms());
-    pl_buf_cstr(b, "</p>\n<p>Each series is counted once per replica (replication factor 1); summed over 1 ingester.</p>\n"
-                   "<table border=\"1\">\n<thead><tr><th>User</th><th>Loaded Blocks</th><th># Series</th>"
-                   "<th># Active Series</th><th>Total Ingest Rate</th><th>API Ingest Rate</th><th>Rule Ingest Rate</th>"
-                   "<th># Queried Ingesters</th></tr></thead>\n<tbody>\n");
+    pl_buf_cstr(b,
+                "</p>\n<p>Each series is counted once per replica (replication factor 1); summed over 1 ingester.</p>\n"
+                "<table border=\"1\">\n<thead><tr><th>User</th><th>Loaded Blocks</th><th># Series</th>"
+                "<th># Active Series</th><th>Total Ingest Rate</th><th>API Ingest Rate</th><th>Rule Ingest Rate</th>"
+                "<th># Queried Ingesters</th></tr></thead>\n<tbody>\n");
     for (size_t i = 0; i < n; i++) {
         const struct tenant_stats *s = &rows[i].stats;
         pl_buf_printf(b,
                       "<tr><td>%.*s</td><td align=\"right\">%" PRIu64 "</td><td align=\"right\">%" PRIu64
-                      "</td><td align=\"right\">%" PRIu64 "</td><td align=\"right\">%.2f</td><td align=\"right\">%.2f</td>"
+                      "</td><td align=\"right\">%" PRIu64
+                      "</td><td align=\"right\">%.2f</td><td align=\"right\">%.2f</td>"
                       "<td align=\"right\">%.2f</td><td align=\"right\">1</td></tr>\n",
-                      PL_STR_ARG(rows[i].tenant), s->loaded_blocks, s->series, s->active_series, s->ingestion_rate, s->api_rate,
-                      s->rule_rate);
+                      PL_STR_ARG(rows[i].tenant), s->loaded_blocks, s->series, s->active_series, s->ingestion_rate,
+                      s->api_rate, s->rule_rate);
     }
     pl_buf_cstr(b, "</tbody>\n</table>\n</body>\n</html>\n");
 }

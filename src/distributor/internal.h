@@ -89,7 +89,7 @@ struct dist_check {
     struct pl_arena *arena;
     int64_t mint_ms, maxt_ms; /* samples outside are refused */
     bool utf8_names, skip_label_names;
-    bool silent; /* an earlier refusal was told already: make no texts */
+    bool silent;                    /* an earlier refusal was told already: make no texts */
     struct remote_write_label *raw; /* scratch */
     uint32_t raw_cap;
 };
@@ -100,6 +100,7 @@ enum dist_verdict dist__check_labels(struct labels *out, struct dist_check *c, c
 /* `t` are the timestamps of the series. Its labels are parsed only for the text of a refusal. */
 enum dist_verdict dist__check_samples(struct dist_check *c, const struct remote_write_series *s, const int64_t *t,
                                       struct pl_err *err);
-enum dist_verdict dist__check_metadata(const struct dist_check *c, const struct remote_write_metadata *m, struct pl_err *err);
+enum dist_verdict dist__check_metadata(const struct dist_check *c, const struct remote_write_metadata *m,
+                                       struct pl_err *err);
 
 #endif

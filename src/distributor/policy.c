@@ -30,8 +30,8 @@ static uint64_t mix(uint64_t h, uint64_t v)
 
 uint64_t dist__policy_salt(const struct dist_policy *p)
 {
-    const int64_t plain[] = {p->enforce_metric_name, p->label_names_max, p->label_name_bytes_max, p->label_value_bytes_max,
-                             p->labels_bytes_max};
+    const int64_t plain[] = {p->enforce_metric_name, p->label_names_max, p->label_name_bytes_max,
+                             p->label_value_bytes_max, p->labels_bytes_max};
     uint64_t h = pl_hash64(plain, sizeof(plain));
 
     for (size_t i = 0; i < p->drop_count; i++) {

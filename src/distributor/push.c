@@ -14,7 +14,8 @@
 METRIC_DEF_COUNTER(m_push, "cortex_distributor_push_requests_total", "Write requests, by protocol.", "type");
 METRIC_DEF_GAUGE(m_inflight, "cortex_distributor_inflight_push_requests", "Write requests being handled now.");
 METRIC_DEF_GAUGE(m_rate, "cortex_distributor_ingestion_rate_samples_per_second", "Samples per second, smoothed.");
-METRIC_DEF_GAUGE(m_instance_limits, "cortex_distributor_instance_limits", "Limits of this process, 0 when off.", "limit");
+METRIC_DEF_GAUGE(m_instance_limits, "cortex_distributor_instance_limits", "Limits of this process, 0 when off.",
+                 "limit");
 METRIC_DEF_GAUGE(m_replication, "cortex_distributor_replication_factor", "How many ingesters get each sample.");
 
 /* One request on its way. Lives on the stack of the worker that serves it. */
@@ -26,7 +27,7 @@ struct push {
     struct remote_write rw;
     struct pl_hash128 *hashes; /* of rw.series */
     uint64_t *refs;
-    struct ingest_batch batch; /* what is valid */
+    struct ingest_batch batch;               /* what is valid */
     uint64_t samples, histograms, exemplars; /* valid */
     bool from_rule;
     struct pl_err *first; /* the first refusal; status PL_OK while there is none */
@@ -34,7 +35,8 @@ struct push {
 
 static pl_status fail_memory(const struct push *p, struct pl_err *err)
 {
-    return pl_fail(err, PL_LIMIT, "write request needs more memory than its limit (%zu bytes)", p->check.arena->limit_bytes);
+    return pl_fail(err, PL_LIMIT, "write request needs more memory than its limit (%zu bytes)",
+                   p->check.arena->limit_bytes);
 }
 
 /* ---- before anything is validated ---- */
@@ -221,7 +223,8 @@ static pl_status admit(struct push *p, struct pl_err *err)
     }
     /* Read by the tick. */
     atomic_fetch_add_explicit(&p->d->samples_since_tick, total, memory_order_relaxed);
-    /* There is no place for native histograms yet. As in an ingester that has them switched off, the sender is not told. */
+    /* There is no place for native histograms yet. As in an ingester that has them switched off, the sender is not
+     * told. */
     discard_samples(PL_STR("native-histogram-sample"), p->tenant->name, p->histograms);
     return PL_OK;
 }
@@ -231,10 +234,12 @@ static pl_status admit(struct push *p, struct pl_err *err)
 /* Hashes of other limits are of no use any more; one push gives their memory back. */
 static void forget_old(struct push *p, struct ingest_session *session, uint64_t salt)
 {
-    uint64_t old = atomic_load_explicit(&p->tenant->wire_salt, memory_order_relaxed); /* an optimisation: no order needed */
+    uint64_t old =
+        atomic_load_explicit(&p->tenant->wire_salt, memory_order_relaxed); /* an optimisation: no order needed */
 
     if (PL_UNLIKELY(old != salt) &&
-        atomic_compare_exchange_strong_explicit(&p->tenant->wire_salt, &old, salt, memory_order_relaxed, memory_order_relaxed) &&
+        atomic_compare_exchange_strong_explicit(&p->tenant->wire_salt, &old, salt, memory_order_relaxed,
+                                                memory_order_relaxed) &&
         old != 0) {
         p->d->ingest->ops->forget(session);
     }
@@ -297,8 +302,8 @@ static pl_status push_limited(struct push *p, int64_t now_ms, struct pl_err *err
     return push_decoded(p, err);
 }
 
-pl_status distributor_push(struct distributor *d, pl_str tenant, pl_str write_request, struct pl_arena *a, int64_t now_ms,
-                           struct pl_err *err)
+pl_status distributor_push(struct distributor *d, pl_str tenant, pl_str write_request, struct pl_arena *a,
+                           int64_t now_ms, struct pl_err *err)
 {
     struct pl_err first = {.status = PL_OK}, local;
     struct push p = {.d = d, .check.arena = a, .first = &first};
@@ -334,7 +339,8 @@ static void collect(void *arg)
     metric_set(d->cell.rate, atomic_load_explicit(&d->rate, memory_order_relaxed));
 }
 
-struct distributor *distributor_create(const struct distributor_options *o, struct overrides *limits, struct ingest_port *ingest)
+struct distributor *distributor_create(const struct distributor_options *o, struct overrides *limits,
+                                       struct ingest_port *ingest)
 {
     struct distributor *d = pl_new(struct distributor);
 

@@ -6,12 +6,18 @@
 
 enum { LIMITS_FRESH_S = 10 };
 
-METRIC_DEF_COUNTER(m_samples_in, "cortex_distributor_samples_in_total", "Samples that arrived, good and bad.", "user", "type");
-METRIC_DEF_COUNTER(m_samples, "cortex_distributor_received_samples_total", "Samples that passed validation.", "user", "type");
-METRIC_DEF_COUNTER(m_exemplars_in, "cortex_distributor_exemplars_in_total", "Exemplars that arrived, good and bad.", "user");
-METRIC_DEF_COUNTER(m_exemplars, "cortex_distributor_received_exemplars_total", "Exemplars that passed validation.", "user");
-METRIC_DEF_COUNTER(m_metadata_in, "cortex_distributor_metadata_in_total", "Metadata entries that arrived, good and bad.", "user");
-METRIC_DEF_COUNTER(m_metadata, "cortex_distributor_received_metadata_total", "Metadata entries that passed validation.", "user");
+METRIC_DEF_COUNTER(m_samples_in, "cortex_distributor_samples_in_total", "Samples that arrived, good and bad.", "user",
+                   "type");
+METRIC_DEF_COUNTER(m_samples, "cortex_distributor_received_samples_total", "Samples that passed validation.", "user",
+                   "type");
+METRIC_DEF_COUNTER(m_exemplars_in, "cortex_distributor_exemplars_in_total", "Exemplars that arrived, good and bad.",
+                   "user");
+METRIC_DEF_COUNTER(m_exemplars, "cortex_distributor_received_exemplars_total", "Exemplars that passed validation.",
+                   "user");
+METRIC_DEF_COUNTER(m_metadata_in, "cortex_distributor_metadata_in_total",
+                   "Metadata entries that arrived, good and bad.", "user");
+METRIC_DEF_COUNTER(m_metadata, "cortex_distributor_received_metadata_total", "Metadata entries that passed validation.",
+                   "user");
 METRIC_DEF_GAUGE(m_latest, "cortex_distributor_latest_seen_sample_timestamp_seconds",
                  "Unix time of the newest sample of the last request that brought samples.", "user");
 

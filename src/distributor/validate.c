@@ -95,7 +95,8 @@ static bool label_name_ok(const struct dist_check *c, pl_str name)
     return c->utf8_names ? name.n > 0 && pl_str_is_utf8(name) : label_name_is_legacy(name);
 }
 
-static enum dist_verdict check_metric_name(const struct dist_check *c, const struct label *v, size_t n, struct pl_err *err)
+static enum dist_verdict check_metric_name(const struct dist_check *c, const struct label *v, size_t n,
+                                           struct pl_err *err)
 {
     size_t i = 0;
 
@@ -127,7 +128,8 @@ static enum dist_verdict refuse_many(const struct dist_check *c, const struct la
 }
 
 /* One label of a sorted set: first hit wins. */
-static enum dist_verdict check_label(const struct dist_check *c, const struct label *v, size_t n, size_t i, struct pl_err *err)
+static enum dist_verdict check_label(const struct dist_check *c, const struct label *v, size_t n, size_t i,
+                                     struct pl_err *err)
 {
     const struct dist_policy *p = c->policy;
     const pl_str name = v[i].name, value = v[i].value;
@@ -207,7 +209,8 @@ static bool is_sorted(const struct label *v, size_t n)
     return true;
 }
 
-/* Parses the label fields; NULL on failure. struct label and remote_write_label are the same two views, but codec/ lies below model/. */
+/* Parses the label fields; NULL on failure. struct label and remote_write_label are the same two views, but codec/ lies
+ * below model/. */
 static struct label *parse_labels(struct dist_check *c, const struct remote_write_series *s, struct pl_err *err)
 {
     struct label *v = pl_arena_alloc_try(c->arena, s->label_count * sizeof(*v));
@@ -217,7 +220,8 @@ static struct label *parse_labels(struct dist_check *c, const struct remote_writ
         c->raw_cap = c->raw != NULL ? s->label_count : 0;
     }
     if (v == NULL || s->label_count > c->raw_cap) {
-        (void)pl_fail(err, PL_LIMIT, "write request needs more memory than its limit (%zu bytes)", c->arena->limit_bytes);
+        (void)pl_fail(err, PL_LIMIT, "write request needs more memory than its limit (%zu bytes)",
+                      c->arena->limit_bytes);
         return NULL;
     }
     if (remote_write_labels(c->raw, s, err) != PL_OK) {
@@ -265,7 +269,8 @@ enum dist_verdict dist__check_labels(struct labels *out, struct dist_check *c, c
     return verdict;
 }
 
-/* The metric name of a series whose labels need not have been parsed. Bad labels show as no name: the text is all that needs it. */
+/* The metric name of a series whose labels need not have been parsed. Bad labels show as no name: the text is all that
+ * needs it. */
 static const char *quoted_metric_name(struct dist_check *c, const struct remote_write_series *s)
 {
     struct label *v = c->silent ? NULL : parse_labels(c, s, NULL);
@@ -294,7 +299,8 @@ enum dist_verdict dist__check_samples(struct dist_check *c, const struct remote_
     return DIST_KEEP;
 }
 
-enum dist_verdict dist__check_metadata(const struct dist_check *c, const struct remote_write_metadata *m, struct pl_err *err)
+enum dist_verdict dist__check_metadata(const struct dist_check *c, const struct remote_write_metadata *m,
+                                       struct pl_err *err)
 {
     const size_t max = (size_t)PL_MAX(c->policy->metadata_bytes_max, 0);
     const struct {

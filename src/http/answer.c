@@ -55,14 +55,15 @@ const char *http_status_text(int status)
 static const char *date_text(struct http_loop *l)
 {
     static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     int64_t now_s = pl_now_unix_ms() / 1000;
 
     if (now_s != l->date_s) {
         struct pl_date d = pl_date_from_unix(now_s);
         struct pl_buf b = {0};
-        pl_buf_printf(&b, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[d.weekday], d.day, months[d.month - 1], (int)d.year,
-                      d.hour, d.minute, d.second);
+        pl_buf_printf(&b, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[d.weekday], d.day, months[d.month - 1],
+                      (int)d.year, d.hour, d.minute, d.second);
         PL_ASSERT(b.n < sizeof(l->date_text));
         memcpy(l->date_text, b.p, b.n);
         l->date_text[b.n] = '\0';
@@ -241,7 +242,8 @@ void http__answer(struct http_conn *c)
     struct http_exchange *x = c->x;
 
     if (x->resp.body.overflow) { /* a cut answer must not look whole */
-        pl_error("answer passed its size limit", PL_KV("path", x->req.path), PL_KV_INT("limit_bytes", x->resp.body.limit_bytes));
+        pl_error("answer passed its size limit", PL_KV("path", x->req.path),
+                 PL_KV_INT("limit_bytes", x->resp.body.limit_bytes));
         pl_buf_fini(&x->resp.body);
         x->resp.status = 500;
         x->resp.content_type = "text/plain; charset=utf-8";

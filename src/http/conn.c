@@ -72,8 +72,9 @@ void http__conn_close(struct http_conn *c)
     uv_close((uv_handle_t *)&c->tcp, on_closed);
 }
 
-/* The answer is out and the connection must end. Closing with unread input would send a reset, which may destroy the answer on
- * its way (RFC 9112 9.6): so only the sending half is closed, and input is thrown away until the client closes or 2 s passed. */
+/* The answer is out and the connection must end. Closing with unread input would send a reset, which may destroy the
+ * answer on its way (RFC 9112 9.6): so only the sending half is closed, and input is thrown away until the client
+ * closes or 2 s passed. */
 static void linger(struct http_conn *c)
 {
     uv_os_fd_t fd;
@@ -251,7 +252,8 @@ static bool body_add(struct http_conn *c, const char *p, size_t n)
     }
     if (!http__body_room(x, n)) {
         struct pl_err err;
-        (void)pl_fail(&err, PL_UNAVAILABLE, "server overloaded: request bodies in flight passed the limit of %llu bytes",
+        (void)pl_fail(&err, PL_UNAVAILABLE,
+                      "server overloaded: request bodies in flight passed the limit of %llu bytes",
                       (unsigned long long)c->loop->server->o.body_budget_bytes);
         refuse_unread(c, 503, err.msg);
         return false;
@@ -337,7 +339,8 @@ static bool takes_input(const struct http_conn *c)
     return c->state == CONN_IDLE || c->state == CONN_HEAD || c->state == CONN_BODY;
 }
 
-/* Feeds input to the request until it is used up, more is needed, or a handler has the word. What is left stays in *view. */
+/* Feeds input to the request until it is used up, more is needed, or a handler has the word. What is left stays in
+ * *view. */
 static void run(struct http_conn *c, pl_str *view)
 {
     while (view->n > 0 && takes_input(c)) {
@@ -483,7 +486,8 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     http__conn_resume(c);
 }
 
-/* While a request is handled, reading goes on only to notice that the client left, and for a bounded number of bytes. */
+/* While a request is handled, reading goes on only to notice that the client left, and for a bounded number of bytes.
+ */
 static bool wants_input(const struct http_conn *c)
 {
     if (c->peer_eof) {
@@ -548,17 +552,16 @@ static void name_remote(struct http_conn *c)
     }
 }
 
-static void too_many_connections(struct http_conn *c)
+/* At most one line in 10 s for all connections that cannot be taken. */
+void http__warn_accept(struct http_server *s, const char *why)
 {
-    struct http_server *s = c->loop->server;
     int64_t now_ns = pl_now_mono_ns();
     int64_t last_ns = atomic_load_explicit(&s->conn_warned_mono_ns, memory_order_relaxed);
 
-    if (now_ns - last_ns > 10 * PL_NS_PER_S &&
+    if ((last_ns == 0 || now_ns - last_ns > 10 * PL_NS_PER_S) &&
         atomic_compare_exchange_strong(&s->conn_warned_mono_ns, &last_ns, now_ns)) {
-        pl_warn("too many HTTP connections, new ones are closed", PL_KV_INT("limit", s->o.conn_max));
+        pl_warn("HTTP connections are refused", PL_KV_C("why", why), PL_KV_INT("limit", s->o.conn_max));
     }
-    http__conn_close(c);
 }
 
 void http__conn_accept(struct http_loop *l)
@@ -584,7 +587,8 @@ void http__conn_accept(struct http_loop *l)
         return;
     }
     if (atomic_fetch_add_explicit(&s->conn_count, 1, memory_order_relaxed) >= s->o.conn_max) {
-        too_many_connections(c);
+        http__warn_accept(s, "too many connections");
+        http__conn_close(c);
         return;
     }
     (void)uv_tcp_nodelay(&c->tcp, 1);

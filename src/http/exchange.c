@@ -106,8 +106,8 @@ void http__exchange_fill(struct http_exchange *x, const char *head, size_t head_
     x->keep_alive = http_head_keep_alive(h);
 }
 
-/* Makes room for n more bytes of body and charges the growth to the server's budget. Memory follows what has arrived: it at
- * most doubles, and never passes what Content-Length promised. */
+/* Makes room for n more bytes of body and charges the growth to the server's budget. Memory follows what has arrived:
+ * it at most doubles, and never passes what Content-Length promised. */
 bool http__body_room(struct http_exchange *x, size_t n)
 {
     struct http_server *s = x->conn->loop->server;

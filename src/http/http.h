@@ -41,7 +41,8 @@ struct http_request {
     int64_t received_mono_ns;
     pl_str remote;    /* "127.0.0.1:1234" */
     bool tls;
-    const _Atomic bool *canceled; /* becomes true when the client goes away */
+    /* Becomes true when the client goes away (unless it has pipelined more than is read ahead), or the server's drain ends. */
+    const _Atomic bool *canceled;
     /* filled by server/ before the handler: */
     pl_str tenant;
     const char *route; /* the template, for logs and metrics */

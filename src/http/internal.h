@@ -1,9 +1,9 @@
 /* http/internal.h - loops, connections and exchanges (one request and its answer).
  *
- * Life of a connection: IDLE -> HEAD -> BODY -> HANDLING -> WRITING -> IDLE again, or LINGER (answer sent, input discarded, so
- * that a reset does not destroy the answer) -> CLOSING.
- * Threads: http_loop and http_conn are confined to their loop. An http_exchange belongs to its loop, but while `at_worker` is
- * true to the worker that runs it, except `canceled` (atomic). It comes back through the loop's mailbox.
+ * Life of a connection: IDLE -> HEAD -> BODY -> HANDLING -> WRITING -> IDLE again, or LINGER (answer sent, input
+ * discarded, so that a reset does not destroy the answer) -> CLOSING. Threads: http_loop and http_conn are confined to
+ * their loop. An http_exchange belongs to its loop, but while `at_worker` is true to the worker that runs it, except
+ * `canceled` (atomic). It comes back through the loop's mailbox.
  */
 #ifndef PL_HTTP_INTERNAL_H
 #define PL_HTTP_INTERNAL_H
@@ -18,12 +18,12 @@
 
 enum {
     HTTP_SCRATCH_BYTES = 64 << 10,
-    HTTP_AHEAD_BYTES = 4 << 10,     /* pipelined bytes kept while a request is handled */
+    HTTP_AHEAD_BYTES = 4 << 10, /* pipelined bytes kept while a request is handled */
     HTTP_TLS_AHEAD_BYTES = 64 << 10,
     HTTP_TLS_SLICE_BYTES = 64 << 10,
     HTTP_LINGER_BYTES_MAX = 16 << 20,
     HTTP_IGNORED_BODY_MAX = 256 << 10, /* longer bodies that nobody wants are not read */
-    HTTP_FREE_EXCHANGES = 8,        /* kept per loop for reuse */
+    HTTP_FREE_EXCHANGES = 8,           /* kept per loop for reuse */
     HTTP_SWEEP_MS = 100,
 };
 #define HTTP_LINGER_NS (INT64_C(2) * 1000000000)
@@ -46,16 +46,16 @@ struct http_exchange {
     struct http_route_choice choice;
     struct pl_arena arena;
     struct pl_buf body;
-    uint64_t body_charged;  /* taken from the server's byte budget */
-    uint64_t body_left;     /* Content-Length: bytes still to come */
-    uint64_t body_seen;     /* bytes of an ignored body */
+    uint64_t body_charged; /* taken from the server's byte budget */
+    uint64_t body_left;    /* Content-Length: bytes still to come */
+    uint64_t body_seen;    /* bytes of an ignored body */
     struct http_chunked chunked;
     _Atomic bool canceled;
     bool at_worker;
-    bool has_head;      /* the head was read: req is filled */
+    bool has_head; /* the head was read: req is filled */
     bool ignore_body;
     bool keep_alive;
-    bool unread_input;  /* the client may still be sending: linger before closing */
+    bool unread_input; /* the client may still be sending: linger before closing */
     /* the answer */
     struct pl_buf out_head;
     struct pl_buf cipher; /* TLS: the slice being sent */
@@ -68,9 +68,9 @@ struct http_exchange {
 struct http_conn {
     uv_tcp_t tcp;
     struct http_loop *loop;
-    struct http_exchange *x;  /* from the first byte of a head until its answer is sent */
-    struct tls_conn *tls;     /* NULL: plain */
-    struct pl_buf in;         /* plaintext that was read and not used yet; empty when idle */
+    struct http_exchange *x; /* from the first byte of a head until its answer is sent */
+    struct tls_conn *tls;    /* NULL: plain */
+    struct pl_buf in;        /* plaintext that was read and not used yet; empty when idle */
     enum http_conn_state state;
     enum http_wait wait;
     int64_t deadline_mono_ns;
@@ -79,7 +79,7 @@ struct http_conn {
     uint64_t linger_bytes;
     bool reading;
     bool peer_eof;
-    bool closed;  /* the close callback has run */
+    bool closed; /* the close callback has run */
     char remote[56];
 };
 
@@ -113,27 +113,28 @@ struct http_server {
     uint16_t port;
     struct http_loop *loops;
     _Atomic uint64_t conn_count, inflight, body_bytes;
-    _Atomic uint32_t posting; /* workers inside http__post: they may still touch a loop's lock */
-    _Atomic int64_t conn_warned_mono_ns; /* when "too many connections" was last logged */
+    _Atomic uint32_t posting;            /* workers inside http__post: they may still touch a loop's lock */
+    _Atomic int64_t conn_warned_mono_ns; /* when a refused connection was last logged */
 };
 
 /* server.c */
-void http__post(struct http_exchange *x); /* from its worker: x goes back to its loop */
+void http__post(struct http_exchange *x);           /* from its worker: x goes back to its loop */
 void http__loop_conns_changed(struct http_loop *l); /* from or to no connection at all */
 /* conn.c */
 void http__conn_accept(struct http_loop *l);
+void http__warn_accept(struct http_server *s, const char *why);
 void http__conn_mail(struct http_exchange *x);              /* an exchange came back from its worker */
 void http__conn_sweep(struct http_loop *l, int64_t now_ns); /* deadlines */
 void http__conn_drain(struct http_loop *l);                 /* closes idle connections */
 void http__conn_close_all(struct http_loop *l);
-void http__conn_resume(struct http_conn *c);                /* goes on with what was read; call after each answer */
+void http__conn_resume(struct http_conn *c); /* goes on with what was read; call after each answer */
 void http__conn_close(struct http_conn *c);
 void http__conn_wait(struct http_conn *c, enum http_wait wait);
-void http__conn_finish(struct http_conn *c);                /* the answer is out */
+void http__conn_finish(struct http_conn *c); /* the answer is out */
 /* answer.c */
-void http__answer(struct http_conn *c);                     /* sends x->resp; http__conn_finish when it is out */
-bool http__answer_continue(struct http_conn *c);            /* 100 Continue; false: the connection is broken */
-void http__tls_flush(struct http_conn *c);                  /* handshake bytes; closes the connection when they do not fit */
+void http__answer(struct http_conn *c);          /* sends x->resp; http__conn_finish when it is out */
+bool http__answer_continue(struct http_conn *c); /* 100 Continue; false: the connection is broken */
+void http__tls_flush(struct http_conn *c);       /* handshake bytes; closes the connection when they do not fit */
 /* exchange.c */
 struct http_exchange *http__exchange_get(struct http_loop *l);
 void http__exchange_put(struct http_loop *l, struct http_exchange *x);

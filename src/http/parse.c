@@ -4,9 +4,10 @@
 
 enum { C_TOKEN = 1, C_TARGET = 2, C_VALUE = 4, C_HOST = 8 };
 
-/* Which grammars an ASCII byte may stand in, by rows of 16. A token is RFC 9110's tchar. A target takes every visible byte but
- * '#' (a fragment never travels): clients send {, } and " bare, as Go's server accepts. A value takes tab, blank and visible
- * bytes. A host takes reg-name, IP literal and port. Bytes from 0x80 on: target and value. */
+/* Which grammars an ASCII byte may stand in, by rows of 16. A token is RFC 9110's tchar. A target takes every visible
+ * byte but
+ * '#' (a fragment never travels): clients send {, } and " bare, as Go's server accepts. A value takes tab, blank and
+ * visible bytes. A host takes reg-name, IP literal and port. Bytes from 0x80 on: target and value. */
 static const uint8_t ascii_class[128] = {
     /* clang-format off */
     0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0,
@@ -419,7 +420,8 @@ static enum http_parse chunk_byte(struct http_chunked *c, uint8_t b)
     return HTTP_PARSE_MORE;
 }
 
-enum http_parse http_chunked_parse(struct http_chunked *c, const char *in, size_t n, size_t *used, struct http_span *data)
+enum http_parse http_chunked_parse(struct http_chunked *c, const char *in, size_t n, size_t *used,
+                                   struct http_span *data)
 {
     size_t i = 0;
 

@@ -1,10 +1,10 @@
 /* http/parse.h - the strict HTTP/1.1 request parser (RFC 9110, RFC 9112): bytes in, facts out.
  *
- * Promise: no I/O, no allocation, no clock; each byte of a head is looked at a bounded number of times however it is cut into
- * reads. Whatever two implementations could read differently is refused: both lengths, repeated or listed lengths, bare CR or LF,
- * NUL, folded lines, blanks before a colon, unknown transfer codings, versions other than 1.0 and 1.1.
- * Positions are offsets, since the caller's buffer may move between calls.
- * Threads: confined to one thread at a time.
+ * Promise: no I/O, no allocation, no clock; each byte of a head is looked at a bounded number of times however it is
+ * cut into reads. Whatever two implementations could read differently is refused: both lengths, repeated or listed
+ * lengths, bare CR or LF, NUL, folded lines, blanks before a colon, unknown transfer codings, versions other than 1.0
+ * and 1.1. Positions are offsets, since the caller's buffer may move between calls. Threads: confined to one thread at
+ * a time.
  */
 #ifndef PL_HTTP_PARSE_H
 #define PL_HTTP_PARSE_H
@@ -14,8 +14,8 @@
 
 enum {
     HTTP_METHOD_BYTES_MAX = 32,
-    HTTP_CHUNK_LINE_MAX = 256,      /* size, extensions, CRLF */
-    HTTP_CHUNK_EXT_MAX = 16 << 10,  /* all extension bytes of one body */
+    HTTP_CHUNK_LINE_MAX = 256,     /* size, extensions, CRLF */
+    HTTP_CHUNK_EXT_MAX = 16 << 10, /* all extension bytes of one body */
     HTTP_TRAILER_BYTES_MAX = 8 << 10,
 };
 
@@ -59,8 +59,8 @@ static inline bool http_head_keep_alive(const struct http_head *h)
 /* A chunked body, read piece by piece. */
 struct http_chunked {
     int state;
-    uint64_t left;      /* data bytes left of the chunk */
-    uint32_t line_n;    /* bytes of the size or trailer line so far */
+    uint64_t left;   /* data bytes left of the chunk */
+    uint32_t line_n; /* bytes of the size or trailer line so far */
     uint32_t digits;
     uint32_t ext_n;     /* extension bytes of the whole body */
     uint32_t trailer_n; /* trailer bytes of the whole body */
@@ -69,9 +69,11 @@ struct http_chunked {
 };
 
 void http_chunked_init(struct http_chunked *c);
-/* Takes bytes from in[0..n): *used of them, of which `*data` is the one stretch that belongs to the body (may be empty).
- * HTTP_PARSE_MORE with *used < n: call again with the rest. HTTP_PARSE_DONE: the body has ended after *used bytes. */
-enum http_parse http_chunked_parse(struct http_chunked *c, const char *in, size_t n, size_t *used, struct http_span *data);
+/* Takes bytes from in[0..n): *used of them, of which `*data` is the one stretch that belongs to the body (may be
+ * empty). HTTP_PARSE_MORE with *used < n: call again with the rest. HTTP_PARSE_DONE: the body has ended after *used
+ * bytes. */
+enum http_parse http_chunked_parse(struct http_chunked *c, const char *in, size_t n, size_t *used,
+                                   struct http_span *data);
 
 /* %XX and, when plus is set, '+' decoded into out (room for s.n). False on a bad escape. */
 bool http_unescape(char *out, size_t *out_n, pl_str s, bool plus);

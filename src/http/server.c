@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "http/internal.h"
 
 enum { LISTEN_BACKLOG = 1024, CONN_MAX_DEFAULT = 16384 };
@@ -94,10 +93,12 @@ static void on_wake(uv_async_t *a)
 
 static void on_connection(uv_stream_t *listener, int status)
 {
+    struct http_loop *l = listener->data;
+
     if (status == 0) {
-        http__conn_accept(listener->data);
+        http__conn_accept(l);
     } else {
-        pl_warn("accept failed", PL_KV_C("err", uv_strerror(status)));
+        http__warn_accept(l->server, uv_strerror(status)); /* out of file descriptors */
     }
 }
 
@@ -111,7 +112,8 @@ static void loop_main(void *arg)
 
 /* ---- listening ---- */
 
-static pl_status resolve(const struct http_server_options *o, struct sockaddr_storage *out, socklen_t *out_n, struct pl_err *err)
+static pl_status resolve(const struct http_server_options *o, struct sockaddr_storage *out, socklen_t *out_n,
+                         struct pl_err *err)
 {
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
     struct addrinfo *list = NULL;
@@ -180,7 +182,8 @@ static uint16_t bound_port(int fd)
     if (getsockname(fd, (struct sockaddr *)&sa, &n) != 0) {
         return 0;
     }
-    return ntohs(sa.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&sa)->sin6_port : ((struct sockaddr_in *)&sa)->sin_port);
+    return ntohs(sa.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&sa)->sin6_port
+                                          : ((struct sockaddr_in *)&sa)->sin_port);
 }
 
 static const char *errno_text(int e)
@@ -195,8 +198,8 @@ static pl_status listen_all(struct http_server *s, struct pl_err *err)
     int fd;
 
     PL_TRY(resolve(&s->o, &sa, &sa_n, err));
-    /* SO_REUSEPORT would let a second process of this user take half of the connections without a word. A first bind without it
-     * fails if anybody listens there. */
+    /* SO_REUSEPORT would let a second process of this user take half of the connections without a word. A first bind
+     * without it fails if anybody listens there. */
     fd = bind_socket(&sa, sa_n, false);
     if (fd < 0 && errno == EAFNOSUPPORT && s->o.address.n == 0) {
         struct sockaddr_in any4 = {.sin_family = AF_INET, .sin_port = htons(s->o.port)};
@@ -231,7 +234,8 @@ static pl_status listen_all(struct http_server *s, struct pl_err *err)
     return PL_OK;
 
 fail:
-    return pl_fail(err, PL_IO, "listen tcp %.*s:%u: bind: %s", PL_STR_ARG(s->o.address), (unsigned)s->o.port, errno_text(errno));
+    return pl_fail(err, PL_IO, "listen tcp %.*s:%u: bind: %s", PL_STR_ARG(s->o.address), (unsigned)s->o.port,
+                   errno_text(errno));
 }
 
 /* ---- start and stop ---- */

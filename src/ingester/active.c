@@ -1,4 +1,5 @@
-/* How many series of a tenant got a sample lately. One byte per series says in which minute; it is written only when the minute changes. */
+/* How many series of a tenant got a sample lately. One byte per series says in which minute; it is written only when
+ * the minute changes. */
 #include "ingester/internal.h"
 
 #include "base/clock.h"
@@ -71,7 +72,8 @@ static uint64_t count_leaf(struct leaf *leaf, uint8_t now, uint32_t idle_minutes
             n++;
         } else {
             /* A push may have marked it since: then it stays. */
-            (void)atomic_compare_exchange_strong_explicit(&leaf->minute[i], &at, 0, memory_order_relaxed, memory_order_relaxed);
+            (void)atomic_compare_exchange_strong_explicit(&leaf->minute[i], &at, 0, memory_order_relaxed,
+                                                          memory_order_relaxed);
         }
     }
     return n;

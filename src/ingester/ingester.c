@@ -109,8 +109,8 @@ static pl_status fail_locked(int fd, const char *path, struct pl_err *err)
                    pid[0] != '\0' ? pid : "(unknown)");
 }
 
-/* One process per data folder: each tenant's store is locked too, but two processes that took half of the tenants each would be worse
- * than one that refuses to start. */
+/* One process per data folder: each tenant's store is locked too, but two processes that took half of the tenants each
+ * would be worse than one that refuses to start. */
 static pl_status lock_dir(struct ingester *i, const char *dir, struct pl_err *err)
 {
     struct pl_buf path;
@@ -128,7 +128,8 @@ static pl_status lock_dir(struct ingester *i, const char *dir, struct pl_err *er
         (void)close(fd);
     } else {
         if (ftruncate(fd, 0) != 0 || dprintf(fd, "%ld\n", (long)getpid()) < 0) {
-            pl_warn("the process id could not be written to the lock file", PL_KV_C("file", path.p)); /* it locks all the same */
+            pl_warn("the process id could not be written to the lock file",
+                    PL_KV_C("file", path.p)); /* it locks all the same */
         }
         i->lock_fd = fd;
     }
@@ -216,8 +217,9 @@ bool ingester_ready(struct ingester *i, struct pl_buf *why)
         if (t != NULL) {
             uint64_t count = atomic_load_explicit(&t->progress.segment_count, memory_order_relaxed);
             uint64_t done = atomic_load_explicit(&t->progress.segments_done, memory_order_relaxed);
-            pl_buf_printf(why, ": replaying the log of tenant %.*s: segment %" PRIu64 " of %" PRIu64 " (%" PRIu64 " of %" PRIu64
-                               " tenants are open)",
+            pl_buf_printf(why,
+                          ": replaying the log of tenant %.*s: segment %" PRIu64 " of %" PRIu64 " (%" PRIu64
+                          " of %" PRIu64 " tenants are open)",
                           PL_STR_ARG(t->name), PL_MIN(done + 1, count), count, i->open_count, i->tenant_count);
         }
     }

@@ -1,7 +1,7 @@
 /* ingester/ingester.h - the tenants' stores on this node.
  *
- * Promise: opens every tenant found under the data folder at start (progress on /ready), others on first push; a tenant that
- * cannot be opened refuses its own pushes only. Checks and texts: spec ring-distributor-ingester.md 5.3 to 5.6.
+ * Promise: opens every tenant found under the data folder at start (progress on /ready), others on first push; a tenant
+ * that cannot be opened refuses its own pushes only. Checks and texts: spec ring-distributor-ingester.md 5.3 to 5.6.
  * Threads: any.
  */
 #ifndef PL_INGESTER_INGESTER_H
@@ -15,14 +15,14 @@
 
 struct ingester;
 struct ingester_options {
-    pl_str dir;                    /* blocks_storage.tsdb.dir; one folder per tenant */
+    pl_str dir; /* blocks_storage.tsdb.dir; one folder per tenant */
     struct tsdb_options tsdb;
-    uint64_t tenants_max;          /* instance limit, 0: off */
-    uint64_t series_max;           /* instance limit, 0: off */
+    uint64_t tenants_max; /* instance limit, 0: off */
+    uint64_t series_max;  /* instance limit, 0: off */
     uint64_t inflight_push_max;
     double ingestion_rate_max;
     int64_t compaction_interval_ns;
-    int64_t head_idle_timeout_ns;  /* head_compaction_idle_timeout */
+    int64_t head_idle_timeout_ns; /* head_compaction_idle_timeout */
     int64_t metadata_retain_ns;
     pl_str admin_limit_message;
     int64_t active_series_idle_ns;

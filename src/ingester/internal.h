@@ -12,8 +12,8 @@
 
 enum { ING_CHAINS = 1024 };
 
-/* Events per second, smoothed as Cortex smooths them (alpha 0.2). `count` is atomic; the rest belongs to the ticking thread, but for `rate`,
- * which anyone may read. */
+/* Events per second, smoothed as Cortex smooths them (alpha 0.2). `count` is atomic; the rest belongs to the ticking
+ * thread, but for `rate`, which anyone may read. */
 struct ing_rate {
     _Atomic uint64_t count;
     _Atomic double rate;
@@ -47,11 +47,11 @@ struct ing_meta_limits {
 enum ing_meta_result { ING_META_OK, ING_META_USER_LIMIT, ING_META_METRIC_LIMIT };
 void ing__metadata_init(struct ing_metadata *m);
 void ing__metadata_fini(struct ing_metadata *m);
-enum ing_meta_result ing__metadata_add(struct ing_metadata *m, const struct ingest_metadata *e, struct ing_meta_limits max,
-                                       int64_t now_ms);
+enum ing_meta_result ing__metadata_add(struct ing_metadata *m, const struct ingest_metadata *e,
+                                       struct ing_meta_limits max, int64_t now_ms);
 void ing__metadata_purge(struct ing_metadata *m, int64_t before_ms);
-PL_MUST_USE pl_status ing__metadata_list(struct ing_metadata *m, struct pl_arena *a, struct ingest_metadata **out, size_t *count,
-                                         struct pl_err *err);
+PL_MUST_USE pl_status ing__metadata_list(struct ing_metadata *m, struct pl_arena *a, struct ingest_metadata **out,
+                                         size_t *count, struct pl_err *err);
 
 /* ---- active series ---- */
 
@@ -75,8 +75,8 @@ enum ing_state {
     ING_CLOSED,
 };
 
-/* One tenant. Lives as long as the ingester. State, refs, compacting, broken_* are locked by the ingester's lock; db is set before
- * ING_OPEN is. */
+/* One tenant. Lives as long as the ingester. State, refs, compacting, broken_* are locked by the ingester's lock; db is
+ * set before ING_OPEN is. */
 struct ing_tenant {
     struct ing_tenant *next;     /* in its hash chain */
     struct ing_tenant *all_next; /* older tenant; const once listed */
@@ -120,14 +120,17 @@ struct ingester {
 
 /* Finds or makes the tenant and its store, and pins it. */
 PL_MUST_USE pl_status ing__tenant_pin(struct ing_tenant **out, struct ingester *i, pl_str name, struct pl_err *err);
-/* Pins it if its store is open; *out is NULL when the tenant is not known. Fails while it is being opened or is broken. */
-PL_MUST_USE pl_status ing__tenant_pin_open(struct ing_tenant **out, struct ingester *i, pl_str name, struct pl_err *err);
+/* Pins it if its store is open; *out is NULL when the tenant is not known. Fails while it is being opened or is broken.
+ */
+PL_MUST_USE pl_status ing__tenant_pin_open(struct ing_tenant **out, struct ingester *i, pl_str name,
+                                           struct pl_err *err);
 void ing__tenant_unpin(struct ingester *i, struct ing_tenant *t);
 /* Opens all tenants under the data folder. */
 PL_MUST_USE pl_status ing__tenants_open(struct ingester *i, struct pl_err *err);
 void ing__tenants_close(struct ingester *i);
 void ing__tenants_free(struct ingester *i);
-/* Open tenants, newest first, pinned one after the other: start with NULL; a tenant that is returned must go back in. */
+/* Open tenants, newest first, pinned one after the other: start with NULL; a tenant that is returned must go back in.
+ */
 struct ing_tenant *ing__tenants_next(struct ingester *i, struct ing_tenant *t);
 
 /* ---- maintenance ---- */

@@ -1,4 +1,5 @@
-/* What runs by itself: rates and gauges each second, metadata purge, compaction of the heads. Spec ring-distributor-ingester.md 5.5. */
+/* What runs by itself: rates and gauges each second, metadata purge, compaction of the heads. Spec
+ * ring-distributor-ingester.md 5.5. */
 #include "ingester/internal.h"
 
 #include "base/clock.h"
@@ -15,20 +16,26 @@ METRIC_DEF_GAUGE(m_blocks, "cortex_ingester_tsdb_blocks_loaded", "Blocks that ar
 METRIC_DEF_GAUGE(m_chunks, "cortex_ingester_tsdb_head_chunks", "Chunks in all heads.");
 METRIC_DEF_COUNTER(m_compactions, "cortex_ingester_tsdb_compactions_total", "Blocks cut from heads.");
 METRIC_DEF_COUNTER(m_compactions_failed, "cortex_ingester_tsdb_compactions_failed_total", "Compactions that failed.");
-METRIC_DEF_COUNTER(m_triggered, "cortex_ingester_tsdb_compactions_triggered_total", "Looks at a head for something to compact.");
-METRIC_DEF_COUNTER(m_truncations_failed, "cortex_ingester_tsdb_head_truncations_failed_total", "Truncations of a head that failed.");
+METRIC_DEF_COUNTER(m_triggered, "cortex_ingester_tsdb_compactions_triggered_total",
+                   "Looks at a head for something to compact.");
+METRIC_DEF_COUNTER(m_truncations_failed, "cortex_ingester_tsdb_head_truncations_failed_total",
+                   "Truncations of a head that failed.");
 METRIC_DEF_COUNTER(m_wal_corruptions, "cortex_ingester_tsdb_wal_corruptions_total", "Corruptions found in logs.");
 METRIC_DEF_COUNTER(m_wal_writes_failed, "cortex_ingester_tsdb_wal_writes_failed_total", "Writes to a log that failed.");
-METRIC_DEF_COUNTER(m_mmap_corruptions, "cortex_ingester_tsdb_mmap_chunk_corruptions_total", "Corruptions found in head chunk files.");
-METRIC_DEF_HISTOGRAM(m_compaction_seconds, "cortex_ingester_tsdb_compaction_duration_seconds", "How long cutting a head took.",
-                     metric_latency_bounds);
-METRIC_DEF_GAUGE(m_replay_seconds, "cortex_ingester_tsdb_data_replay_duration_seconds", "How long opening the store took.", "user");
-METRIC_DEF_COUNTER(m_open_failed, "pallium_ingester_tsdb_open_failures_total", "Stores that could not be opened.", "user");
+METRIC_DEF_COUNTER(m_mmap_corruptions, "cortex_ingester_tsdb_mmap_chunk_corruptions_total",
+                   "Corruptions found in head chunk files.");
+METRIC_DEF_HISTOGRAM(m_compaction_seconds, "cortex_ingester_tsdb_compaction_duration_seconds",
+                     "How long cutting a head took.", metric_latency_bounds);
+METRIC_DEF_GAUGE(m_replay_seconds, "cortex_ingester_tsdb_data_replay_duration_seconds",
+                 "How long opening the store took.", "user");
+METRIC_DEF_COUNTER(m_open_failed, "pallium_ingester_tsdb_open_failures_total", "Stores that could not be opened.",
+                   "user");
 
 void ing__rate_tick(struct ing_rate *r, double seconds)
 {
     const double alpha = 0.2;
-    double instant = (double)atomic_exchange_explicit(&r->count, 0, memory_order_relaxed) / seconds, rate = ing__rate_get(r);
+    double instant = (double)atomic_exchange_explicit(&r->count, 0, memory_order_relaxed) / seconds,
+           rate = ing__rate_get(r);
 
     rate = r->known ? rate + alpha * (instant - rate) : instant;
     r->known = true;
@@ -49,7 +56,8 @@ void ing__count_opened(struct ing_tenant *t, const char *why_not, double seconds
 /* ---- gauges ---- */
 
 struct sums {
-    uint64_t series, chunks, blocks, metadata, wal_corruptions, wal_write_failures, chunk_corruptions, compactions, compactions_failed;
+    uint64_t series, chunks, blocks, metadata, wal_corruptions, wal_write_failures, chunk_corruptions, compactions,
+        compactions_failed;
 };
 
 static void add_tenant(struct sums *sum, const struct ing_tenant *t)

@@ -108,8 +108,8 @@ static struct ing_meta_metric *add_metric_locked(struct ing_metadata *m, pl_str 
     return x;
 }
 
-static enum ing_meta_result add_locked(struct ing_metadata *m, const struct ingest_metadata *e, struct ing_meta_limits max,
-                                       int64_t now_ms)
+static enum ing_meta_result add_locked(struct ing_metadata *m, const struct ingest_metadata *e,
+                                       struct ing_meta_limits max, int64_t now_ms)
 {
     struct ing_meta_metric *x = find_locked(m, e->metric);
 
@@ -135,8 +135,8 @@ static enum ing_meta_result add_locked(struct ing_metadata *m, const struct inge
     return ING_META_OK;
 }
 
-enum ing_meta_result ing__metadata_add(struct ing_metadata *m, const struct ingest_metadata *e, struct ing_meta_limits max,
-                                       int64_t now_ms)
+enum ing_meta_result ing__metadata_add(struct ing_metadata *m, const struct ingest_metadata *e,
+                                       struct ing_meta_limits max, int64_t now_ms)
 {
     enum ing_meta_result result;
 
@@ -233,7 +233,8 @@ pl_status ing__metadata_list(struct ing_metadata *m, struct pl_arena *a, struct 
     ok = v != NULL && copy_locked(m, a, v);
     pl_mutex_unlock(&m->lock);
     if (!ok) {
-        return pl_fail(err, PL_LIMIT, "the tenant's metadata need more memory than the query may use (%zu bytes)", a->limit_bytes);
+        return pl_fail(err, PL_LIMIT, "the tenant's metadata need more memory than the query may use (%zu bytes)",
+                       a->limit_bytes);
     }
     if (n > 0) {
         qsort(v, n, sizeof(*v), by_metric);

@@ -12,7 +12,8 @@
 METRIC_DEF_COUNTER(m_ingested, "cortex_ingester_ingested_samples_total", "Samples that were stored.");
 METRIC_DEF_COUNTER(m_failed, "cortex_ingester_ingested_samples_failures_total", "Samples that could not be stored.");
 METRIC_DEF_COUNTER(m_metadata, "cortex_ingester_ingested_metadata_total", "Metadata entries that were taken.");
-METRIC_DEF_COUNTER(m_metadata_failed, "cortex_ingester_ingested_metadata_failures_total", "Metadata entries that were refused.");
+METRIC_DEF_COUNTER(m_metadata_failed, "cortex_ingester_ingested_metadata_failures_total",
+                   "Metadata entries that were refused.");
 
 struct ingest_session {
     struct ingester *i;
@@ -33,7 +34,8 @@ static pl_status check_instance(struct ingester *i, uint64_t inflight, struct pl
 static pl_status session_begin(struct ingest_port *port, pl_str tenant, struct ingest_session **out, struct pl_err *err)
 {
     struct ingester *i = ing__of_ingest(port);
-    uint64_t inflight = atomic_fetch_add_explicit(&i->inflight, 1, memory_order_relaxed) + 1; /* a count, it orders nothing */
+    uint64_t inflight =
+        atomic_fetch_add_explicit(&i->inflight, 1, memory_order_relaxed) + 1; /* a count, it orders nothing */
     struct ing_tenant *t = NULL;
     struct pl_err local = {.status = PL_OK};
     pl_status st = check_instance(i, inflight, err);
@@ -182,8 +184,8 @@ static void soft_texts_make(struct soft_texts *x, const struct tsdb_append_resul
     (void)end_text(&x->b);
 }
 
-static pl_status fail_soft(struct ingest_session *s, const struct tsdb_append_result *r, const struct series_limits *max,
-                           struct pl_err *err)
+static pl_status fail_soft(struct ingest_session *s, const struct tsdb_append_result *r,
+                           const struct series_limits *max, struct pl_err *err)
 {
     const pl_str admin = s->i->o.admin_limit_message;
     const struct series_limit user = max->user, metric = max->metric;
@@ -207,8 +209,8 @@ static pl_status fail_soft(struct ingest_session *s, const struct tsdb_append_re
                       series_max(user));
         break;
     case TSDB_SOFT_METRIC_LIMIT:
-        (void)pl_fail(err, PL_INVALID, MSG_METRIC_SERIES, series_max(metric), PL_STR_ARG(name), PL_STR_ARG(admin), metric.local,
-                      metric.global, series_max(metric), series);
+        (void)pl_fail(err, PL_INVALID, MSG_METRIC_SERIES, series_max(metric), PL_STR_ARG(name), PL_STR_ARG(admin),
+                      metric.local, metric.global, series_max(metric), series);
         break;
     case TSDB_SOFT_NONE:
     case TSDB_SOFT_COUNT:
@@ -288,12 +290,14 @@ static void count_stored(struct ingest_session *s, const struct ingest_batch *b,
 {
     metric_add(METRIC_CELL0(m_ingested), (double)r->appended);
     metric_add(s->t->cell.created, (double)r->series_created);
-    atomic_fetch_add_explicit(&s->i->series, (int64_t)r->series_created, memory_order_relaxed); /* corrected by the tick */
+    atomic_fetch_add_explicit(&s->i->series, (int64_t)r->series_created,
+                              memory_order_relaxed); /* corrected by the tick */
     ing__rate_add(&s->i->rate, r->appended);
     ing__rate_add(b->from_rule ? &s->t->rule : &s->t->api, r->appended);
 }
 
-static pl_status session_append(struct ingest_session *s, const struct ingest_batch *b, struct pl_arena *a, struct pl_err *err)
+static pl_status session_append(struct ingest_session *s, const struct ingest_batch *b, struct pl_arena *a,
+                                struct pl_err *err)
 {
     const struct series_limits max = limits_of(s->i, s->t->name);
     const int64_t room = room_in_instance(s->i, s->t), own = series_max(max.user);
@@ -367,8 +371,8 @@ size_t ingester_tenants(struct ingester *i, struct pl_arena *a, struct ingest_te
     return n;
 }
 
-static pl_status port_tenants(struct ingest_port *port, struct pl_arena *a, struct ingest_tenant_row **out, size_t *count,
-                              struct pl_err *err)
+static pl_status port_tenants(struct ingest_port *port, struct pl_arena *a, struct ingest_tenant_row **out,
+                              size_t *count, struct pl_err *err)
 {
     (void)err;
     *count = ingester_tenants(ing__of_ingest(port), a, out);

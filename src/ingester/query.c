@@ -3,8 +3,8 @@
 
 /* ---- a tenant without data ---- */
 
-static pl_status empty_select(struct series_source *s, struct pl_arena *a, const struct series_select *q, struct series_list *out,
-                              struct pl_err *err)
+static pl_status empty_select(struct series_source *s, struct pl_arena *a, const struct series_select *q,
+                              struct series_list *out, struct pl_err *err)
 {
     (void)s, (void)a, (void)q, (void)err;
     *out = (struct series_list){NULL, 0};
@@ -19,8 +19,8 @@ static pl_status empty_names(struct series_source *s, struct pl_arena *a, const 
     return PL_OK;
 }
 
-static pl_status empty_values(struct series_source *s, struct pl_arena *a, pl_str name, const struct series_select *q, size_t limit,
-                              struct str_list *out, struct pl_err *err)
+static pl_status empty_values(struct series_source *s, struct pl_arena *a, pl_str name, const struct series_select *q,
+                              size_t limit, struct str_list *out, struct pl_err *err)
 {
     (void)name;
     return empty_names(s, a, q, limit, out, err);
@@ -62,8 +62,8 @@ static pl_status port_source(struct query_port *port, pl_str tenant, struct pl_a
     return PL_OK;
 }
 
-static pl_status port_metadata(struct query_port *port, pl_str tenant, struct pl_arena *a, struct ingest_metadata **out, size_t *count,
-                               struct pl_err *err)
+static pl_status port_metadata(struct query_port *port, pl_str tenant, struct pl_arena *a, struct ingest_metadata **out,
+                               size_t *count, struct pl_err *err)
 {
     struct ingester *i = ing__of_query(port);
     struct ing_tenant *t = NULL;
@@ -110,8 +110,8 @@ static pl_status port_stats(struct query_port *port, pl_str tenant, struct tenan
 }
 
 /* Takes the rows that the store made over as the port's. */
-static pl_status rows_of(struct tenant_top **out, size_t *count, struct pl_arena *a, const struct tsdb_top *rows, size_t n,
-                         struct pl_err *err)
+static pl_status rows_of(struct tenant_top **out, size_t *count, struct pl_arena *a, const struct tsdb_top *rows,
+                         size_t n, struct pl_err *err)
 {
     struct tenant_top *v = pl_arena_array_try(a, n, sizeof(*v));
 
@@ -126,7 +126,8 @@ static pl_status rows_of(struct tenant_top **out, size_t *count, struct pl_arena
     return PL_OK;
 }
 
-static pl_status status_of(struct tsdb *db, size_t limit, struct pl_arena *a, struct tenant_tsdb_status *out, struct pl_err *err)
+static pl_status status_of(struct tsdb *db, size_t limit, struct pl_arena *a, struct tenant_tsdb_status *out,
+                           struct pl_err *err)
 {
     struct tsdb_stats s;
     struct tsdb_top *rows = NULL;

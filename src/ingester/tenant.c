@@ -12,11 +12,13 @@
 
 enum { OPEN_THREADS_MAX = 4, PROGRESS_S = 3, RETRY_FIRST_S = 10, RETRY_MAX_S = 600 };
 
-METRIC_DEF_COUNTER(m_created, "cortex_ingester_memory_series_created_total", "Series that were made in the head.", "user");
+METRIC_DEF_COUNTER(m_created, "cortex_ingester_memory_series_created_total", "Series that were made in the head.",
+                   "user");
 METRIC_DEF_COUNTER(m_removed, "cortex_ingester_memory_series_removed_total", "Series that left the head.", "user");
 METRIC_DEF_GAUGE(m_active, "cortex_ingester_active_series", "Series that got a sample lately.", "user");
 METRIC_DEF_GAUGE(m_blocks_bytes, "cortex_ingester_tsdb_storage_blocks_bytes", "Size of the local blocks.", "user");
-METRIC_DEF_GAUGE(m_head_maxt, "cortex_ingester_tsdb_head_max_timestamp", "Newest timestamp in the head, in milliseconds.", "user");
+METRIC_DEF_GAUGE(m_head_maxt, "cortex_ingester_tsdb_head_max_timestamp",
+                 "Newest timestamp in the head, in milliseconds.", "user");
 
 /* ---- the table ---- */
 
@@ -38,7 +40,8 @@ static struct ing_tenant *tenant_create(const struct ingester *i, pl_str name)
     t->state = ING_OPENING;
     ing__metadata_init(&t->metadata);
     /* Up to a quarter longer, always the same for one name, so that idle tenants are not all compacted at once. */
-    t->idle_ns = i->o.head_idle_timeout_ns + i->o.head_idle_timeout_ns / 400 * (int64_t)(pl_xxh64(name.p, name.n) % 100);
+    t->idle_ns =
+        i->o.head_idle_timeout_ns + i->o.head_idle_timeout_ns / 400 * (int64_t)(pl_xxh64(name.p, name.n) % 100);
     t->cell.created = METRIC_CELL(m_created, name);
     t->cell.removed = METRIC_CELL(m_removed, name);
     t->cell.active = METRIC_CELL(m_active, name);
@@ -107,7 +110,8 @@ static pl_status open_store(struct ingester *i, struct ing_tenant *t, struct pl_
         t->state = ING_BROKEN;
         pl_free(t->broken_why);
         t->broken_why = pl_str_dup(pl_str_c(err->msg));
-        t->broken_wait_ns = PL_MIN(PL_MAX(t->broken_wait_ns * 2, RETRY_FIRST_S * PL_NS_PER_S), RETRY_MAX_S * PL_NS_PER_S);
+        t->broken_wait_ns =
+            PL_MIN(PL_MAX(t->broken_wait_ns * 2, RETRY_FIRST_S * PL_NS_PER_S), RETRY_MAX_S * PL_NS_PER_S);
         t->broken_retry_ns = pl_now_mono_ns() + t->broken_wait_ns;
     }
     pl_cond_broadcast(&i->changed);
@@ -135,9 +139,10 @@ static pl_status check_running_locked(const struct ingester *i, struct pl_err *e
     return pl_fail(err, PL_INTERNAL, MSG_STOPPING);
 }
 
-/* Pins the tenant if it is open. *mine: it must be opened by the caller (state ING_OPENING, unlocked afterwards as before). */
-static pl_status pin_locked(struct ing_tenant **out, bool *mine, struct ingester *i, pl_str name, struct ing_tenant **made,
-                            struct pl_err *err)
+/* Pins the tenant if it is open. *mine: it must be opened by the caller (state ING_OPENING, unlocked afterwards as
+ * before). */
+static pl_status pin_locked(struct ing_tenant **out, bool *mine, struct ingester *i, pl_str name,
+                            struct ing_tenant **made, struct pl_err *err)
 {
     struct ing_tenant *t;
 

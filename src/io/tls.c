@@ -32,7 +32,7 @@ static int accept_any_cert(int ok PL_UNUSED, X509_STORE_CTX *store PL_UNUSED)
 static const struct {
     pl_str name;
     int mode;
-    bool any;     /* taken without being verified */
+    bool any; /* taken without being verified */
     bool needs_ca;
 } auth_types[] = {
     {PL_STR_INIT("NoClientCert"), SSL_VERIFY_NONE, false, false},
@@ -68,15 +68,18 @@ static pl_status set_min_version(SSL_CTX *ctx, pl_str v, struct pl_err *err)
         pl_str name;
         int version;
     } versions[] = {
-        {PL_STR_INIT(""), TLS1_2_VERSION},           {PL_STR_INIT("VersionTLS10"), TLS1_VERSION},
-        {PL_STR_INIT("VersionTLS11"), TLS1_1_VERSION}, {PL_STR_INIT("VersionTLS12"), TLS1_2_VERSION},
+        {PL_STR_INIT(""), TLS1_2_VERSION},
+        {PL_STR_INIT("VersionTLS10"), TLS1_VERSION},
+        {PL_STR_INIT("VersionTLS11"), TLS1_1_VERSION},
+        {PL_STR_INIT("VersionTLS12"), TLS1_2_VERSION},
         {PL_STR_INIT("VersionTLS13"), TLS1_3_VERSION},
     };
 
     for (size_t i = 0; i < PL_ARRAY_LEN(versions); i++) {
         if (pl_str_eq(v, versions[i].name)) {
             if (versions[i].version < TLS1_2_VERSION) {
-                SSL_CTX_set_security_level(ctx, 0); /* OpenSSL 3 allows SHA-1 signatures, which these need, at level 0 only */
+                SSL_CTX_set_security_level(
+                    ctx, 0); /* OpenSSL 3 allows SHA-1 signatures, which these need, at level 0 only */
             }
             return SSL_CTX_set_min_proto_version(ctx, versions[i].version) == 1
                        ? PL_OK
@@ -179,7 +182,8 @@ pl_status tls_context_create(struct tls_context **out, const struct tls_options 
         goto fail;
     }
     SSL_CTX_set_mode(ctx->ssl_ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE);
-    SSL_CTX_set_options(ctx->ssl_ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
+    SSL_CTX_set_options(ctx->ssl_ctx,
+                        SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
     /* Tickets resume sessions; nothing is kept here per client. */
     SSL_CTX_set_session_cache_mode(ctx->ssl_ctx, SSL_SESS_CACHE_OFF);
     (void)SSL_CTX_set_session_id_context(ctx->ssl_ctx, (const unsigned char *)"pallium", 7);

@@ -1,4 +1,5 @@
-/* io/tls.h - TLS for a server, as a filter between ciphertext and plaintext in memory. Library: OpenSSL, used by tls.c only.
+/* io/tls.h - TLS for a server, as a filter between ciphertext and plaintext in memory. Library: OpenSSL, used by tls.c
+ * only.
  *
  * Promise: no sockets and no blocking; the caller moves bytes. One context serves all connections of a listener.
  * Threads: a context may be shared; a connection is confined to one thread at a time.
@@ -29,8 +30,8 @@ void tls_conn_destroy(struct tls_conn *t);                 /* NULL allowed */
 /* Ciphertext that arrived. */
 void tls_conn_feed(struct tls_conn *t, pl_str cipher);
 size_t tls_conn_fed_bytes(const struct tls_conn *t); /* ciphertext that was fed and not yet read */
-/* Plaintext into out[0..n): its length; 0: more ciphertext is needed; -1: the peer closed or broke the protocol. Also makes the
- * handshake go on, so take the output after each call. */
+/* Plaintext into out[0..n): its length; 0: more ciphertext is needed; -1: the peer closed or broke the protocol. Also
+ * makes the handshake go on, so take the output after each call. */
 int tls_conn_read(struct tls_conn *t, char *out, size_t n);
 bool tls_conn_ready(const struct tls_conn *t); /* the handshake is done */
 /* Encrypts plaintext; the handshake must be done. False when the connection is broken. */

@@ -2,6 +2,8 @@
 
 #include "regex/regex.h"
 
+enum { PIN_BYTES = 64 };
+
 static void regex_free(void *arg)
 {
     regex_destroy(arg);
@@ -31,6 +33,12 @@ pl_status matcher_make(struct matcher *out, struct pl_arena *a, enum matcher_typ
         return pl_fail(err, PL_LIMIT, "query memory limit");
     }
     if (type == MATCH_RE || type == MATCH_NRE) {
+        /* pl_arena_on_free needs a few bytes and aborts past the limit, so the newest block must have them already. */
+        while ((size_t)(a->end - a->at) < PIN_BYTES) {
+            if (pl_arena_alloc_try(a, PIN_BYTES) == NULL) {
+                return pl_fail(err, PL_LIMIT, "query memory limit");
+            }
+        }
         PL_TRY(regex_compile(&m.re, m.value, err));
         pl_arena_on_free(a, regex_free, m.re);
     }

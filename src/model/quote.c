@@ -4,7 +4,8 @@
 
 #include "model/internal.h"
 
-/* Ranges that are not printable: other blanks, format characters, surrogates, private use and (the larger ones) unassigned. */
+/* Ranges that are not printable: other blanks, format characters, surrogates, private use and (the larger ones)
+ * unassigned. */
 static const struct {
     uint32_t from, to;
 } unprintable[] = {

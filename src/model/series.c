@@ -82,8 +82,8 @@ static pl_status columns_reserve(struct samples *s, size_t *cap, struct pl_arena
     return PL_OK;
 }
 
-/* Where two chunks hold the same time: each chunk is decoded as one run, and neighbouring runs are merged until one is left.
- * The left run wins on equal timestamps. Cost: samples times log2 of the chunks. */
+/* Where two chunks hold the same time: each chunk is decoded as one run, and neighbouring runs are merged until one is
+ * left. The left run wins on equal timestamps. Cost: samples times log2 of the chunks. */
 static size_t merge_runs(struct samples *from, struct samples *to, size_t *ends, size_t runs)
 {
     while (runs > 1) {
@@ -338,8 +338,8 @@ pl_status series_list_merge(struct pl_arena *a, const struct series_list *lists,
         struct series_view *to = &r.v[r.n++];
 
         *to = lists[first].v[m.at[first]];
-        /* The heap gives equal heads one after the other, the earlier list first; their positions are stepped back for the
-         * join and are right again afterwards. */
+        /* The heap gives equal heads one after the other, the earlier list first; their positions are stepped back for
+         * the join and are right again afterwards. */
         do {
             from[count++] = m.heap[0];
             merge_advance(&m, lists[m.heap[0]].n);

@@ -21,7 +21,8 @@ struct ingest_series {
 };
 
 struct ingest_metadata {
-    int type; /* enum of remote write: 0 unknown, 1 counter, 2 gauge, 3 histogram, 4 gaugehistogram, 5 summary, 6 info, 7 stateset */
+    int type; /* enum of remote write: 0 unknown, 1 counter, 2 gauge, 3 histogram, 4 gaugehistogram, 5 summary, 6 info,
+                 7 stateset */
     pl_str metric, help, unit;
 };
 
@@ -52,8 +53,8 @@ struct ingest_port_ops {
     /* PL_INVALID with "user=T: ..." when some samples were refused (the others are stored). */
     pl_status (*append)(struct ingest_session *s, const struct ingest_batch *b, struct pl_arena *a, struct pl_err *err);
     void (*end)(struct ingest_session *s);
-    /* The limits that the tenant's remembered wire hashes were checked under are gone: free their memory. (A distributor also
-     * salts its hashes with those limits, so a hash that is remembered late is never found again.) */
+    /* The limits that the tenant's remembered wire hashes were checked under are gone: free their memory. (A
+     * distributor also salts its hashes with those limits, so a hash that is remembered late is never found again.) */
     void (*forget)(struct ingest_session *s);
     /* Every tenant that has a store, sorted by name, in `a`. */
     pl_status (*tenants)(struct ingest_port *p, struct pl_arena *a, struct ingest_tenant_row **out, size_t *count,

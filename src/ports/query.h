@@ -15,16 +15,17 @@ struct tenant_top {
 };
 struct tenant_tsdb_status {
     uint64_t series, label_pairs, chunks;
-    int64_t mint_ms, maxt_ms; /* INT64_MAX, INT64_MIN when empty */
+    int64_t mint_ms, maxt_ms;                                                    /* INT64_MAX, INT64_MIN when empty */
     struct tenant_top *metrics, *label_values, *label_bytes, *label_pair_series; /* NULL with 0: not known */
     size_t metric_count, label_value_count, label_bytes_count, label_pair_count;
 };
 struct query_port_ops {
     /* The tenant's source, kept alive by arena `a`. A tenant without data gets an empty source, not an error. */
-    pl_status (*source)(struct query_port *p, pl_str tenant, struct pl_arena *a, struct series_source **out, struct pl_err *err);
+    pl_status (*source)(struct query_port *p, pl_str tenant, struct pl_arena *a, struct series_source **out,
+                        struct pl_err *err);
     /* All metadata of the tenant, sorted by metric, in `a`. */
-    pl_status (*metadata)(struct query_port *p, pl_str tenant, struct pl_arena *a, struct ingest_metadata **out, size_t *count,
-                          struct pl_err *err);
+    pl_status (*metadata)(struct query_port *p, pl_str tenant, struct pl_arena *a, struct ingest_metadata **out,
+                          size_t *count, struct pl_err *err);
     pl_status (*stats)(struct query_port *p, pl_str tenant, struct tenant_stats *out, struct pl_err *err);
     /* At most `limit` rows of each table, in `a`. NULL: status/tsdb is not served. */
     pl_status (*tsdb_status)(struct query_port *p, pl_str tenant, size_t limit, struct pl_arena *a,

@@ -2,8 +2,8 @@
 
 #include "promql/kernels.h"
 
-/* sum, avg, count, min, max, group, stddev, stdvar and quantile: every batch of the child is folded into per-group columns,
- * so memory depends on the groups, not on the series (but for quantile, which needs all values of a step). */
+/* sum, avg, count, min, max, group, stddev, stdvar and quantile: every batch of the child is folded into per-group
+ * columns, so memory depends on the groups, not on the series (but for quantile, which needs all values of a step). */
 
 pl_status pq__grouping_init(struct grouping *g, struct exec *x, const struct pq_node *n, struct pl_err *err)
 {
@@ -43,7 +43,7 @@ struct group {
     double *value; /* absent until the first sample of the step; sum, minimum, mean ... */
     double *comp;  /* Kahan compensation, or the sum of squares of stddev */
     double *count;
-    double *mean;  /* stddev; avg: only once a sum would overflow, else NULL */
+    double *mean;          /* stddev; avg: only once a sum would overflow, else NULL */
     uint8_t *running_mean; /* avg with mean: the steps that have gone over to it */
     /* quantile: all columns of the group */
     double **member;
@@ -294,7 +294,7 @@ static void finish(struct agg_op *o, struct group *g)
             break;
         case PQ_AGG_AVG:
             v[i] = g->mean != NULL && g->running_mean[i] != 0 ? g->mean[i] + g->comp[i]
-                                                                : v[i] / g->count[i] + g->comp[i] / g->count[i];
+                                                              : v[i] / g->count[i] + g->comp[i] / g->count[i];
             break;
         case PQ_AGG_STDDEV:
             v[i] = sqrt(v[i] / g->count[i]);
@@ -390,12 +390,13 @@ static pl_status agg_run(struct agg_op *o, struct pl_err *err)
 static pl_status agg_next(struct op *op, struct batch *out, struct pl_err *err)
 {
     struct agg_op *o = (struct agg_op *)op;
-    size_t max = pq__batch_max(op->grid);
+    size_t max = op->batch_max;
 
     if (!o->done) {
         PL_TRY(agg_run(o, err));
         o->done = true;
     }
+    PL_TRY(pq__cols_array(op, err));
     out->col = op->cols;
     for (; out->n < max && o->at < o->group_count; o->at++) {
         struct group *g = &o->groups[o->at];
@@ -423,7 +424,7 @@ pl_status pq__make_aggregate(struct op **out, struct exec *x, const struct pq_no
     if (o == NULL) {
         return pq__nomem_node(x, n, err);
     }
-    PL_TRY(pq__op_init(&o->op, &agg_ops, x, n, s.grid, err));
+    pq__op_init(&o->op, &agg_ops, x, n, s.grid);
     o->kind = n->agg.op;
     PL_TRY(pq__grouping_init(&o->grouping, x, n, err));
     if (o->kind == PQ_AGG_QUANTILE) {

@@ -310,7 +310,7 @@ static pl_status topk_next(struct op *op, struct batch *out, struct pl_err *err)
         PL_TRY(topk_run(o, err));
         o->done = true;
     }
-    pq__batch_slice(&o->result, &o->at, pq__batch_max(op->grid), out);
+    pq__batch_slice(&o->result, &o->at, op->batch_max, out);
     return PL_OK;
 }
 
@@ -324,7 +324,7 @@ pl_status pq__make_aggregate_k(struct op **out, struct exec *x, const struct pq_
     if (o == NULL) {
         return pq__nomem_node(x, n, err);
     }
-    PL_TRY(pq__op_init(&o->op, &topk_ops, x, n, s.grid, err));
+    pq__op_init(&o->op, &topk_ops, x, n, s.grid);
     o->kind = n->agg.op;
     PL_TRY(pq__grouping_init(&o->grouping, x, n, err));
     PL_TRY(pq__plan(&o->param, x, n->agg.param, s, err));
@@ -414,7 +414,7 @@ static pl_status values_next(struct op *op, struct batch *out, struct pl_err *er
             PL_TRY(values_fold(o, &b.col[i], err));
         }
     }
-    pq__batch_slice(&o->result, &o->at, pq__batch_max(op->grid), out);
+    pq__batch_slice(&o->result, &o->at, op->batch_max, out);
     return PL_OK;
 }
 
@@ -429,7 +429,7 @@ pl_status pq__make_count_values(struct op **out, struct exec *x, const struct pq
     if (o == NULL) {
         return pq__nomem_node(x, n, err);
     }
-    PL_TRY(pq__op_init(&o->op, &values_ops, x, n, s.grid, err));
+    pq__op_init(&o->op, &values_ops, x, n, s.grid);
     o->label = param->string;
     if (o->label.n == 0 || !pl_str_is_utf8(o->label)) {
         pl_buf_reset(&x->text);

@@ -11,7 +11,8 @@ void pq__note_float_pair(struct exec *x, const struct pq_node *n)
 {
     const char *op = pq_op_text(n->binary.op);
 
-    pq__note(x, true, n->pos, "incompatible sample types encountered for binary operator \"%s\": float %s float", op, op);
+    pq__note(x, true, n->pos, "incompatible sample types encountered for binary operator \"%s\": float %s float", op,
+             op);
 }
 
 struct scalar_bin_op {
@@ -32,14 +33,11 @@ static pl_status scalar_bin_next(struct op *op, struct batch *out, struct pl_err
     o->done = true;
     PL_TRY(pq__scalar(o->l, &l, err));
     PL_TRY(pq__scalar(o->r, &r, err));
-    PL_TRY(pq__cols_begin(op, err));
-    v = pq__col_take(op);
-    PQ_TRY_ALLOC(op, v);
+    PL_TRY(pq__one_column(op, out, err));
+    v = out->col[0].v;
     for (size_t i = 0; i < op->grid.n; i++) {
         v[i] = pq__op_is_comparison(kind) ? (double)pq__compare(kind, l[i], r[i]) : pq__arith(kind, l[i], r[i]);
     }
-    op->cols[0] = (struct column){.v = v};
-    *out = (struct batch){.col = op->cols, .n = 1};
     return PL_OK;
 }
 
@@ -52,14 +50,15 @@ struct vector_bin_op {
     bool scalar_left, drops;
 };
 
-#define EACH_PRESENT(expr)                                                                                             \
-    for (size_t i = 0; i < n; i++) {                                                                                   \
-        double x = v[i], y = s[i];                                                                                     \
-                                                                                                                       \
-        v[i] = pq_is_absent(x) ? x : (expr);                                                                           \
+#define EACH_PRESENT(expr)                   \
+    for (size_t i = 0; i < n; i++) {         \
+        double x = v[i], y = s[i];           \
+                                             \
+        v[i] = pq_is_absent(x) ? x : (expr); \
     }
 
-/* The four common operators have loops of their own; l and r keep their sides, for bits of NaN and order of division. */
+/* The four common operators have loops of their own; l and r keep their sides, for bits of NaN and order of division.
+ */
 static void vector_arith(double *restrict v, const double *restrict s, size_t n, enum pq_op op, bool scalar_left)
 {
     switch (op) {
@@ -157,7 +156,7 @@ static pl_status make_scalar_bin(struct op **out, struct exec *x, const struct p
     if (pq__op_is_trim(n->binary.op)) {
         return pl_fail(err, PL_EXEC, "operator \"%s\" not allowed for Scalar operations", pq_op_text(n->binary.op));
     }
-    PL_TRY(pq__op_init(&o->op, &scalar_bin_ops, x, n, s.grid, err));
+    pq__op_init(&o->op, &scalar_bin_ops, x, n, s.grid);
     PL_TRY(pq__plan(&o->l, x, n->binary.lhs, s, err));
     PL_TRY(pq__plan(&o->r, x, n->binary.rhs, s, err));
     *out = &o->op;
@@ -175,7 +174,7 @@ pl_status pq__make_binary(struct op **out, struct exec *x, const struct pq_node 
     if (o == NULL) {
         return pq__nomem_node(x, n, err);
     }
-    PL_TRY(pq__op_init(&o->op, &vector_bin_ops, x, n, s.grid, err));
+    pq__op_init(&o->op, &vector_bin_ops, x, n, s.grid);
     o->scalar_left = n->binary.lhs->type == PQ_SCALAR;
     o->drops = pq__op_drops_name(n->binary.op, n->binary.return_bool);
     PL_TRY(pq__plan(&o->vector, x, o->scalar_left ? n->binary.rhs : n->binary.lhs, s, err));

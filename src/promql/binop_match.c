@@ -218,7 +218,9 @@ static pl_status out_add(struct match_op *o, struct labels ls, double *v, uint8_
     }
     to = &o->outs[index];
     if (added) {
-        *to = (struct outcome){.col = {.labels = ls, .v = v, .drop_name = o->as_bool && x->q->delayed_name_removal}, .paired = paired, .sig = sig};
+        *to = (struct outcome){.col = {.labels = ls, .v = v, .drop_name = o->as_bool && x->q->delayed_name_removal},
+                               .paired = paired,
+                               .sig = sig};
         o->out_n++;
         return PL_OK;
     }
@@ -425,7 +427,7 @@ static pl_status match_next(struct op *op, struct batch *out, struct pl_err *err
         o->done = true;
     }
     all = (struct batch){.col = o->result, .n = o->out_n};
-    pq__batch_slice(&all, &o->at, pq__batch_max(op->grid), out);
+    pq__batch_slice(&all, &o->at, op->batch_max, out);
     return PL_OK;
 }
 
@@ -439,7 +441,7 @@ pl_status pq__make_match(struct op **out, struct exec *x, const struct pq_node *
     if (o == NULL) {
         return pq__nomem_node(x, n, err);
     }
-    PL_TRY(pq__op_init(&o->op, &match_ops, x, n, s.grid, err));
+    pq__op_init(&o->op, &match_ops, x, n, s.grid);
     PL_TRY(pq__signature_init(&o->sig, x, n, err));
     o->swapped = m != NULL && m->card == PQ_ONE_TO_MANY;
     o->one_to_one = m == NULL || m->card == PQ_ONE_TO_ONE;

@@ -149,7 +149,7 @@ static pl_status set_next(struct op *op, struct batch *out, struct pl_err *err)
         PL_TRY(set_run(o, err));
         o->done = true;
     }
-    pq__batch_slice(&o->result, &o->at, pq__batch_max(op->grid), out);
+    pq__batch_slice(&o->result, &o->at, op->batch_max, out);
     return PL_OK;
 }
 
@@ -162,7 +162,7 @@ pl_status pq__make_set(struct op **out, struct exec *x, const struct pq_node *n,
     if (o == NULL) {
         return pq__nomem_node(x, n, err);
     }
-    PL_TRY(pq__op_init(&o->op, &set_ops, x, n, s.grid, err));
+    pq__op_init(&o->op, &set_ops, x, n, s.grid);
     PL_TRY(pq__signature_init(&o->sig, x, n, err));
     PL_TRY(pq__plan(&o->l, x, n->binary.lhs, s, err));
     PL_TRY(pq__plan(&o->r, x, n->binary.rhs, s, err));

@@ -4,6 +4,8 @@
 #include "model/labels.h"
 #include "promql/functions.h"
 
+#include <stdlib.h>
+
 const char *pq_type_name(enum pq_type t)
 {
     switch (t) {
@@ -70,26 +72,40 @@ static uint32_t operator_at(const struct pq_parser *p, const struct pq_node *n)
     return at;
 }
 
+static int compare_texts(const void *a, const void *b)
+{
+    return pl_str_cmp(*(const pl_str *)a, *(const pl_str *)b);
+}
+
+/* Both lists may be as long as the query's text allows: one is sorted, the other looked up. */
 static bool check_group_labels(struct pq_parser *p, const struct pq_node *n)
 {
     const struct pq_matching *m = n->binary.matching;
+    const pl_str *twice = NULL;
+    pl_str *sorted;
 
-    for (uint32_t i = 0; m->on && i < m->label_count; i++) {
-        for (uint32_t k = 0; k < m->include_count; k++) {
-            if (pl_str_eq(m->labels[i], m->include[k])) {
-                return pq__fail_quoted(p, operator_at(p, n), "label ", m->labels[i],
-                                       " must not occur in ON and GROUP clause at once") != NULL;
-            }
+    if (!m->on || m->include_count == 0) {
+        return true;
+    }
+    sorted = pl_new_array(pl_str, m->include_count);
+    memcpy(sorted, m->include, m->include_count * sizeof(*sorted));
+    qsort(sorted, m->include_count, sizeof(*sorted), compare_texts);
+    for (uint32_t i = 0; i < m->label_count && twice == NULL; i++) {
+        if (bsearch(&m->labels[i], sorted, m->include_count, sizeof(*sorted), compare_texts) != NULL) {
+            twice = &m->labels[i];
         }
     }
-    return true;
+    pl_free(sorted);
+    if (twice != NULL) {
+        (void)pq__fail_quoted(p, operator_at(p, n), "label ", *twice, " must not occur in ON and GROUP clause at once");
+    }
+    return twice == NULL;
 }
 
 static bool check_operand(struct pq_parser *p, const struct pq_node *n)
 {
     if (n->type != PQ_SCALAR && n->type != PQ_VECTOR) {
-        return pq__fail(p, n->pos.start, "binary expression must contain only scalar and instant vector types") !=
-               NULL;
+        return pq__fail(p, n->pos.start, "binary expression must contain only scalar and instant vector types") != NULL;
     }
     return true;
 }
@@ -151,14 +167,14 @@ static bool check_arg_count(struct pq_parser *p, const struct pq_node *n)
 
     if (f->variadic == 0) {
         if (got != f->arg_count) {
-            return pq__fail(p, n->pos.start, "expected %u argument(s) in call to \"%s\", got %u", f->arg_count,
-                            f->name, got) != NULL;
+            return pq__fail(p, n->pos.start, "expected %u argument(s) in call to \"%s\", got %u", f->arg_count, f->name,
+                            got) != NULL;
         }
         return true;
     }
     if (got < f->arg_count - 1) {
-        return pq__fail(p, n->pos.start, "expected at least %u argument(s) in call to \"%s\", got %u",
-                        f->arg_count - 1, f->name, got) != NULL;
+        return pq__fail(p, n->pos.start, "expected at least %u argument(s) in call to \"%s\", got %u", f->arg_count - 1,
+                        f->name, got) != NULL;
     }
     if (f->variadic > 0 && got > f->arg_count - 1 + (uint32_t)f->variadic) {
         return pq__fail(p, n->pos.start, "expected at most %u argument(s) in call to \"%s\", got %u",

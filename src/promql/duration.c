@@ -4,7 +4,7 @@
 #include "codec/float_text.h"
 #include "model/labels.h"
 
-#define MS INT64_C(1000000)
+#define MS     INT64_C(1000000)
 #define SECOND (1000 * MS)
 
 static const struct {
@@ -12,9 +12,12 @@ static const struct {
     uint64_t ns;
     bool exact; /* printed only where nothing is left over */
 } units[] = {
-    {"y", UINT64_C(365) * 24 * 3600 * SECOND, true}, {"w", UINT64_C(7) * 24 * 3600 * SECOND, true},
-    {"d", UINT64_C(24) * 3600 * SECOND, false},      {"h", UINT64_C(3600) * SECOND, false},
-    {"m", UINT64_C(60) * SECOND, false},             {"s", SECOND, false},
+    {"y", UINT64_C(365) * 24 * 3600 * SECOND, true},
+    {"w", UINT64_C(7) * 24 * 3600 * SECOND, true},
+    {"d", UINT64_C(24) * 3600 * SECOND, false},
+    {"h", UINT64_C(3600) * SECOND, false},
+    {"m", UINT64_C(60) * SECOND, false},
+    {"s", SECOND, false},
     {"ms", MS, false},
 };
 

@@ -129,7 +129,9 @@ static pl_status run_matrix_selector(struct pq_result *out, struct exec *x, cons
                        "a range selector with anchored or smoothed as the result is not implemented yet");
     }
     ref = (w.fixed ? w.at_ms : t_ms) - w.offset_ms;
-    PL_TRY(pq__select(&sel, x, selector, ref - range_ms + 1, ref, range_ms, 0, err));
+    PL_TRY(pq__select(&sel, x, selector,
+                      (struct select_window){.mint_ms = ref - range_ms + 1, .maxt_ms = ref, .range_ms = range_ms},
+                      err));
     for (size_t i = 0; i < sel.list.n; i++) {
         struct pq_series *s;
 

@@ -1,9 +1,9 @@
 /* promql/eval.h - the evaluator's inner words: grids, columns, operators (this folder only).
  *
- * A query becomes a tree of operators. An operator hands out batches of columns: one column a series, one value a step of
- * the operator's grid. A step without a sample holds PQ_ABSENT, the stale marker's bits, which no arithmetic and no sample
- * of a vector can produce. Batches pull: next() gives columns until an empty batch. The reader owns a batch until it calls
- * next() again and may change values in place. With `keep`, columns stay valid to the end of the query.
+ * A query becomes a tree of operators. An operator hands out batches of columns: one column a series, one value a step
+ * of the operator's grid. A step without a sample holds PQ_ABSENT, the stale marker's bits, which no arithmetic and no
+ * sample of a vector can produce. Batches pull: next() gives columns until an empty batch. The reader owns a batch
+ * until it calls next() again and may change values in place. With `keep`, columns stay valid to the end of the query.
  * Label arrays and texts live in the query's arena, so views of them may be kept.
  * Later (native histograms): a column gets a second array of histogram pointers beside `v`; absence stays in `v`.
  */
@@ -106,7 +106,8 @@ struct op {
     struct op *stream; /* the child whose columns are handed on in place; NULL: own columns */
     bool keep;
     /* own columns */
-    struct column *cols; /* batch_max entries */
+    size_t batch_max;    /* most columns of a batch */
+    struct column *cols; /* batch_max entries, made with the first batch */
     double *pool_base, *pool_at;
     size_t pool_left; /* columns */
 };
@@ -115,20 +116,23 @@ struct op {
 struct scope {
     struct grid grid;
     struct tally *tally;
+    pl_str func; /* the closest call or aggregation around it, a hint for the store */
 };
 
 enum { PQ_BATCH_VALUES = 32768, PQ_BATCH_MIN = 4, PQ_BATCH_MAX = 256, PQ_NOTES_MAX = 10000 };
 
 /* ---- eval_op.c: what operators share ---- */
 
-PL_MUST_USE pl_status pq__op_init(struct op *op, const struct op_ops *ops, struct exec *x, const struct pq_node *node,
-                                  struct grid grid, struct pl_err *err);
+void pq__op_init(struct op *op, const struct op_ops *ops, struct exec *x, const struct pq_node *node, struct grid grid);
 PL_MUST_USE pl_status pq__next(struct op *op, struct batch *out, struct pl_err *err);
 /* Columns handed out from now on stay valid until the query ends. Before the first next() only. */
 void pq__keep(struct op *op);
-size_t pq__batch_max(struct grid g);
 /* Own columns: begin a batch, take a column's values (NULL past the limit), give the newest one back. */
 PL_MUST_USE pl_status pq__cols_begin(struct op *op, struct pl_err *err);
+/* Only op->cols, for operators whose values lie elsewhere. */
+PL_MUST_USE pl_status pq__cols_array(struct op *op, struct pl_err *err);
+/* A batch of one column without labels; its values are to be filled. */
+PL_MUST_USE pl_status pq__one_column(struct op *op, struct batch *out, struct pl_err *err);
 double *pq__col_take(struct op *op);
 void pq__col_untake(struct op *op);
 /* PL_LIMIT that names the limit and the part of the query. */
@@ -150,7 +154,8 @@ void pq__fill_absent(double *v, size_t n);
 PL_MUST_USE pl_status pq__drop_name(struct op *op, struct column *c, struct pl_err *err);
 /* The labels without __name__, __type__ and __unit__; v == NULL with n > 0: no memory. */
 struct labels pq__labels_drop_reserved(struct pl_arena *a, struct labels ls);
-struct labels pq__labels_without(struct pl_arena *a, struct labels ls, const pl_str *names, size_t count, bool and_name);
+struct labels pq__labels_without(struct pl_arena *a, struct labels ls, const pl_str *names, size_t count,
+                                 bool and_name);
 struct labels pq__labels_only(struct pl_arena *a, struct labels ls, const pl_str *names, size_t count);
 struct labels pq__labels_set(struct pl_arena *a, struct labels ls, pl_str name, pl_str value); /* empty value removes */
 bool pq__name_in(pl_str name, const pl_str *names, size_t count);
@@ -251,17 +256,22 @@ struct selection {
     struct series_list list;
     int64_t mint_ms, maxt_ms;
 };
-PL_MUST_USE pl_status pq__select(struct selection *out, struct exec *x, const struct pq_node *selector, int64_t mint_ms,
-                                 int64_t maxt_ms, int64_t range_ms, int64_t step_ms, struct pl_err *err);
+struct select_window {
+    int64_t mint_ms, maxt_ms; /* inclusive */
+    int64_t range_ms, step_ms;
+    pl_str func;
+};
+PL_MUST_USE pl_status pq__select(struct selection *out, struct exec *x, const struct pq_node *selector,
+                                 struct select_window w, struct pl_err *err);
 /* Decodes a series without stale markers. */
 PL_MUST_USE pl_status pq__decode_live(struct exec *x, const struct pq_node *n, const struct selection *sel, size_t i,
                                       struct samples *buf, size_t *cap, struct pl_err *err);
 
-#define PQ_TRY_ALLOC(op, p)                                                                                            \
-    do {                                                                                                               \
-        if (PL_UNLIKELY((p) == NULL)) {                                                                                \
-            return pq__nomem((op), err);                                                                               \
-        }                                                                                                              \
+#define PQ_TRY_ALLOC(op, p)              \
+    do {                                 \
+        if (PL_UNLIKELY((p) == NULL)) {  \
+            return pq__nomem((op), err); \
+        }                                \
     } while (0)
 
 #endif

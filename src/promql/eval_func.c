@@ -21,14 +21,11 @@ static pl_status scalar_next(struct op *op, struct batch *out, struct pl_err *er
         return PL_OK;
     }
     o->done = true;
-    PL_TRY(pq__cols_begin(op, err));
-    v = pq__col_take(op);
-    PQ_TRY_ALLOC(op, v);
+    PL_TRY(pq__one_column(op, out, err));
+    v = out->col[0].v;
     for (size_t i = 0; i < op->grid.n; i++) {
         v[i] = o->is_time ? (double)grid_at(op->grid, i) / 1000 : o->value;
     }
-    op->cols[0] = (struct column){.v = v};
-    *out = (struct batch){.col = op->cols, .n = 1};
     return PL_OK;
 }
 
@@ -42,7 +39,7 @@ static pl_status make_scalar(struct op **out, struct exec *x, const struct pq_no
     if (o == NULL) {
         return pq__nomem_node(x, n, err);
     }
-    PL_TRY(pq__op_init(&o->op, &scalar_ops, x, n, s.grid, err));
+    pq__op_init(&o->op, &scalar_ops, x, n, s.grid);
     o->value = v;
     o->is_time = is_time;
     *out = &o->op;
@@ -77,7 +74,7 @@ static void repeat_tally(struct repeat_op *o)
 static pl_status repeat_next(struct op *op, struct batch *out, struct pl_err *err)
 {
     struct repeat_op *o = (struct repeat_op *)op;
-    size_t max = pq__batch_max(op->grid);
+    size_t max = op->batch_max;
 
     PL_TRY(pq__cols_begin(op, err));
     out->col = op->cols;
@@ -112,7 +109,7 @@ pl_status pq__make_repeat(struct op **out, struct op *child, struct tally *from,
     struct repeat_op *o = pl_arena_zero_try(child->x->arena, sizeof(*o));
 
     PQ_TRY_ALLOC(child, o);
-    PL_TRY(pq__op_init(&o->op, &repeat_ops, child->x, child->node, s.grid, err));
+    pq__op_init(&o->op, &repeat_ops, child->x, child->node, s.grid);
     o->child = child;
     o->from = from;
     o->to = s.tally;
@@ -186,7 +183,7 @@ static pl_status merge_next(struct op *op, struct batch *out, struct pl_err *err
         PL_TRY(merge_all(o, err));
         o->done = true;
     }
-    pq__batch_slice(&o->all, &o->at, pq__batch_max(op->grid), out);
+    pq__batch_slice(&o->all, &o->at, op->batch_max, out);
     return PL_OK;
 }
 
@@ -197,7 +194,7 @@ pl_status pq__make_merge(struct op **out, struct op *child, bool finish, struct 
     struct merge_op *o = pl_arena_zero_try(child->x->arena, sizeof(*o));
 
     PQ_TRY_ALLOC(child, o);
-    PL_TRY(pq__op_init(&o->op, &merge_ops, child->x, child->node, child->grid, err));
+    pq__op_init(&o->op, &merge_ops, child->x, child->node, child->grid);
     o->child = child;
     o->finish = finish;
     *out = &o->op;
@@ -313,7 +310,7 @@ static pl_status make_map(struct op **out, struct exec *x, const struct pq_node 
     if (o == NULL) {
         return pq__nomem_node(x, n, err);
     }
-    PL_TRY(pq__op_init(&o->op, &map_ops, x, n, s.grid, err));
+    pq__op_init(&o->op, &map_ops, x, n, s.grid);
     o->func = func;
     o->value = pq__value_kernel(func);
     if (input == NULL) {
@@ -384,9 +381,8 @@ static pl_status fold_next(struct op *op, struct batch *out, struct pl_err *err)
         return PL_OK;
     }
     o->done = true;
-    PL_TRY(pq__cols_begin(op, err));
-    v = pq__col_take(op);
-    PQ_TRY_ALLOC(op, v);
+    PL_TRY(pq__one_column(op, out, err));
+    v = out->col[0].v;
     if (o->func == PQ_FN_SCALAR) {
         PL_TRY(fold_vector(o, v, err));
     } else {
@@ -396,22 +392,19 @@ static pl_status fold_next(struct op *op, struct batch *out, struct pl_err *err)
             v[i] = o->func == PQ_FN_MIN_OF ? go_min(a[i], b[i]) : go_max(a[i], b[i]);
         }
     }
-    op->cols[0] = (struct column){.v = v};
-    *out = (struct batch){.col = op->cols, .n = 1};
     return PL_OK;
 }
 
 static const struct op_ops fold_ops = {"fold", fold_next};
 
-static pl_status make_fold(struct op **out, struct exec *x, const struct pq_node *n, struct scope s,
-                           struct pl_err *err)
+static pl_status make_fold(struct op **out, struct exec *x, const struct pq_node *n, struct scope s, struct pl_err *err)
 {
     struct fold_op *o = pl_arena_zero_try(x->arena, sizeof(*o));
 
     if (o == NULL) {
         return pq__nomem_node(x, n, err);
     }
-    PL_TRY(pq__op_init(&o->op, &fold_ops, x, n, s.grid, err));
+    pq__op_init(&o->op, &fold_ops, x, n, s.grid);
     o->func = n->call.func->kernel;
     for (uint32_t i = 0; i < n->call.arg_count && i < 2; i++) {
         PL_TRY(pq__plan(&o->child[i], x, n->call.args[i], s, err));
@@ -438,9 +431,8 @@ static pl_status absent_next(struct op *op, struct batch *out, struct pl_err *er
         return PL_OK;
     }
     o->done = true;
-    PL_TRY(pq__cols_begin(op, err));
-    v = pq__col_take(op);
-    PQ_TRY_ALLOC(op, v);
+    PL_TRY(pq__one_column(op, out, err));
+    v = out->col[0].v;
     for (size_t i = 0; i < op->grid.n; i++) {
         v[i] = 1;
     }
@@ -457,8 +449,8 @@ static pl_status absent_next(struct op *op, struct batch *out, struct pl_err *er
             }
         }
     }
-    op->cols[0] = (struct column){.v = v, .labels = o->labels};
-    *out = (struct batch){.col = op->cols, .n = pq__any(v, op->grid.n)};
+    out->col[0].labels = o->labels;
+    out->n = pq__any(v, op->grid.n);
     return PL_OK;
 }
 
@@ -501,7 +493,7 @@ pl_status pq__make_absent(struct op **out, struct exec *x, const struct pq_node 
     if (o == NULL) {
         return pq__nomem_node(x, n, err);
     }
-    PL_TRY(pq__op_init(&o->op, &absent_ops, x, n, s.grid, err));
+    pq__op_init(&o->op, &absent_ops, x, n, s.grid);
     if (!absent_labels(&o->labels, x->arena, n->call.args[0])) {
         return pq__nomem_node(x, n, err);
     }
@@ -538,12 +530,19 @@ static pl_status make_timestamps(struct op **out, struct exec *x, const struct p
                                  const struct pq_node *selector, struct scope s, struct pl_err *err)
 {
     struct named_op *o = pl_arena_zero_try(x->arena, sizeof(*o));
+    struct pq_node *plain = pl_arena_zero_try(x->arena, sizeof(*plain));
 
-    if (o == NULL) {
+    if (o == NULL || plain == NULL) {
         return pq__nomem_node(x, n, err);
     }
-    PL_TRY(pq__op_init(&o->op, &named_ops, x, n, s.grid, err));
-    PL_TRY(pq__make_selector(&o->child, x, selector, true, s, err));
+    pq__op_init(&o->op, &named_ops, x, n, s.grid);
+    *plain = *selector;
+    if (plain->selector.time.at != PQ_AT_NONE) {
+        /* COMPAT: Prometheus forgets the offset of timestamp(selector @ t offset o) */
+        plain->selector.time.offset_ms = 0;
+        plain->selector.time.offset_expr = NULL;
+    }
+    PL_TRY(pq__make_selector(&o->child, x, plain, true, s, err));
     o->op.stream = o->child;
     *out = &o->op;
     return pq__make_renamed(out, selector, err);

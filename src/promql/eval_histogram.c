@@ -4,8 +4,8 @@
 
 #include <stdlib.h>
 
-/* histogram_quantile, histogram_quantiles and histogram_fraction over classic buckets: series that differ in "le" only form
- * one histogram. Rules: spec prometheus.md 4.4. */
+/* histogram_quantile, histogram_quantiles and histogram_fraction over classic buckets: series that differ in "le" only
+ * form one histogram. Rules: spec prometheus.md 4.4. */
 
 #define SMALL_DELTA 1e-12 /* relative differences below this between neighbours are rounding, not data */
 
@@ -371,7 +371,7 @@ static pl_status histogram_next(struct op *op, struct batch *out, struct pl_err 
         PL_TRY(histogram_run(o, err));
         o->done = true;
     }
-    pq__batch_slice(&o->result, &o->at, pq__batch_max(op->grid), out);
+    pq__batch_slice(&o->result, &o->at, op->batch_max, out);
     return PL_OK;
 }
 
@@ -386,7 +386,7 @@ pl_status pq__make_histogram_call(struct op **out, struct exec *x, const struct 
     if (o == NULL) {
         return pq__nomem_node(x, n, err);
     }
-    PL_TRY(pq__op_init(&o->op, &histogram_ops, x, n, s.grid, err));
+    pq__op_init(&o->op, &histogram_ops, x, n, s.grid);
     o->func = n->call.func->kernel;
     o->keys.a = x->arena;
     o->vector_arg = o->func == PQ_FN_HISTOGRAM_QUANTILES ? 0 : args - 1;

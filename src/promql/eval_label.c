@@ -1,5 +1,5 @@
-#include "promql/functions_def.h"
 #include "promql/eval.h"
+#include "promql/functions_def.h"
 #include "regex/regex.h"
 
 /* label_replace and label_join: values stay, label sets change, equal ones are merged. */
@@ -122,7 +122,7 @@ pl_status pq__make_label_call(struct op **out, struct exec *x, const struct pq_n
     if (o == NULL) {
         return pq__nomem_node(x, n, err);
     }
-    PL_TRY(pq__op_init(&o->op, &label_ops, x, n, s.grid, err));
+    pq__op_init(&o->op, &label_ops, x, n, s.grid);
     o->join = n->call.func->kernel == PQ_FN_LABEL_JOIN;
     PL_TRY(o->join ? join_init(o, n, err) : replace_init(o, n, err));
     PL_TRY(pq__plan(&o->child, x, n->call.args[0], s, err));

@@ -3,20 +3,16 @@
 
 enum { PART_MAX = 80, CHECK_EVERY = 16 };
 
-size_t pq__batch_max(struct grid g)
+static size_t batch_max(struct grid g)
 {
     size_t n = PQ_BATCH_VALUES / PL_MAX(g.n, (size_t)1);
 
     return PL_MIN(PL_MAX(n, (size_t)PQ_BATCH_MIN), (size_t)PQ_BATCH_MAX);
 }
 
-pl_status pq__op_init(struct op *op, const struct op_ops *ops, struct exec *x, const struct pq_node *node,
-                      struct grid grid, struct pl_err *err)
+void pq__op_init(struct op *op, const struct op_ops *ops, struct exec *x, const struct pq_node *node, struct grid grid)
 {
-    *op = (struct op){.ops = ops, .x = x, .node = node, .grid = grid};
-    op->cols = pl_arena_new_array_try(x->arena, struct column, pq__batch_max(grid));
-    PQ_TRY_ALLOC(op, op->cols);
-    return PL_OK;
+    *op = (struct op){.ops = ops, .x = x, .node = node, .grid = grid, .batch_max = batch_max(grid)};
 }
 
 pl_status pq__next(struct op *op, struct batch *out, struct pl_err *err)
@@ -33,16 +29,44 @@ void pq__keep(struct op *op)
     }
 }
 
+pl_status pq__cols_array(struct op *op, struct pl_err *err)
+{
+    if (op->cols == NULL) {
+        op->cols = pl_arena_new_array_try(op->x->arena, struct column, op->batch_max);
+        PQ_TRY_ALLOC(op, op->cols);
+    }
+    return PL_OK;
+}
+
+/* Values of n columns, not zeroed. */
+static double *cols_alloc(struct op *op, size_t n)
+{
+    size_t bytes;
+
+    return pl_mul_ok(&bytes, n * sizeof(double), op->grid.n) ? pl_arena_alloc_try(op->x->arena, bytes) : NULL;
+}
+
 pl_status pq__cols_begin(struct op *op, struct pl_err *err)
 {
+    PL_TRY(pq__cols_array(op, err));
     if (!op->keep && op->pool_base == NULL) {
-        op->pool_base = pl_arena_new_array_try(op->x->arena, double, pq__batch_max(op->grid) * op->grid.n);
+        op->pool_base = cols_alloc(op, op->batch_max);
         PQ_TRY_ALLOC(op, op->pool_base);
     }
     if (!op->keep) {
         op->pool_at = op->pool_base;
-        op->pool_left = pq__batch_max(op->grid);
+        op->pool_left = op->batch_max;
     }
+    return PL_OK;
+}
+
+pl_status pq__one_column(struct op *op, struct batch *out, struct pl_err *err)
+{
+    op->batch_max = 1;
+    PL_TRY(pq__cols_begin(op, err));
+    op->cols[0] = (struct column){.v = pq__col_take(op)};
+    PQ_TRY_ALLOC(op, op->cols[0].v);
+    *out = (struct batch){.col = op->cols, .n = 1};
     return PL_OK;
 }
 
@@ -51,13 +75,10 @@ double *pq__col_take(struct op *op)
     double *v;
 
     if (op->pool_left == 0) {
-        size_t n = PL_MIN(pq__batch_max(op->grid), (size_t)16), bytes;
+        size_t n = PL_MIN(op->batch_max, (size_t)16);
 
         PL_ASSERT(op->keep);
-        if (!pl_mul_ok(&bytes, n * sizeof(double), op->grid.n)) {
-            return NULL;
-        }
-        op->pool_at = pl_arena_alloc_try(op->x->arena, bytes);
+        op->pool_at = cols_alloc(op, n);
         if (op->pool_at == NULL) {
             return NULL;
         }
@@ -266,7 +287,8 @@ static bool label_stays(const struct label_rule *r, pl_str name)
     PL_UNREACHABLE("label filter");
 }
 
-/* Views the array as it is where the labels that stay are neighbours: the usual case, as __name__ sorts first or nearly. */
+/* Views the array as it is where the labels that stay are neighbours: the usual case, as __name__ sorts first or
+ * nearly. */
 static struct labels labels_filter(struct pl_arena *a, struct labels ls, struct label_rule r)
 {
     size_t first = 0, last = ls.n, stay = 0, to = 0;

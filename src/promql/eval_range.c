@@ -1,8 +1,8 @@
 #include "promql/functions_def.h"
 #include "promql/kernels.h"
 
-/* Functions over range vectors: one series at a time is decoded (or taken from a subquery), its windows are laid over the
- * samples once, and one kernel fills the whole column. */
+/* Functions over range vectors: one series at a time is decoded (or taken from a subquery), its windows are laid over
+ * the samples once, and one kernel fills the whole column. */
 
 struct range_op {
     struct op op;
@@ -20,9 +20,9 @@ struct range_op {
     uint32_t *lo, *hi;
     struct windows w;
     size_t scratch_cap;
-    struct pq_pos pos;      /* of the range argument, for annotations */
+    struct pq_pos pos; /* of the range argument, for annotations */
     bool begun, keeps_name, bad_quantile, warns_counter, extended;
-    struct keytab seen;     /* label sets handed out: two equal ones are an error */
+    struct keytab seen; /* label sets handed out: two equal ones are an error */
 };
 
 static pl_status range_begin(struct range_op *o, struct pl_err *err)
@@ -206,7 +206,7 @@ static pl_status range_finish(struct range_op *o, struct column *c, struct pl_er
 static pl_status range_next(struct op *op, struct batch *out, struct pl_err *err)
 {
     struct range_op *o = (struct range_op *)op;
-    size_t max = pq__batch_max(op->grid), points = 0, seen = 0;
+    size_t max = op->batch_max, points = 0, seen = 0;
 
     if (!o->begun) {
         PL_TRY(range_begin(o, err));
@@ -257,9 +257,10 @@ static pl_status extended_kernel(struct range_op *o, const struct pq_node *n, co
     if (sel->selector.anchored) {
         o->kernel = pq__window_kernel_anchored(o->func);
         if (o->kernel == NULL) {
-            return pl_fail(err, PL_EXEC,
-                           "anchored modifier can only be used with: changes, delta, increase, rate, resets - not with %s",
-                           n->call.func->name);
+            return pl_fail(
+                err, PL_EXEC,
+                "anchored modifier can only be used with: changes, delta, increase, rate, resets - not with %s",
+                n->call.func->name);
         }
         return PL_OK;
     }
@@ -276,7 +277,8 @@ static pl_status range_from_selector(struct range_op *o, const struct pq_node *m
 {
     const struct pq_node *sel = pq__unparen(m->matrix.selector);
     struct exec *x = o->op.x;
-    int64_t range_ms = m->matrix.range_ms, before, after = 0;
+    int64_t range_ms = m->matrix.range_ms;
+    struct select_window w = {.step_ms = s.grid.step_ms, .func = s.func};
     struct when when;
 
     PL_TRY(pq__when(&when, x, &sel->selector.time, err));
@@ -284,22 +286,21 @@ static pl_status range_from_selector(struct range_op *o, const struct pq_node *m
         PL_TRY(pq__duration(&range_ms, x, m->matrix.range_expr, false, err));
     }
     PL_TRY(extended_kernel(o, n, sel, err));
-    before = range_ms;
-    if (o->extended) {
-        before += x->q->lookback_ms;
-        after = sel->selector.smoothed ? x->q->lookback_ms : 0;
-    }
     o->w.range_ms = range_ms;
     o->w.ref0_ms = pq__ref(when, s.grid, 0);
     o->w.ref_step_ms = when.fixed ? 0 : s.grid.step_ms;
-    return pq__select(&o->sel, x, sel, o->w.ref0_ms - before + 1,
-                      pq__ref(when, s.grid, s.grid.n - 1) + after, range_ms, s.grid.step_ms, err);
+    w.range_ms = range_ms;
+    w.mint_ms = o->w.ref0_ms - range_ms + 1 - (o->extended ? x->q->lookback_ms : 0);
+    w.maxt_ms = pq__ref(when, s.grid, s.grid.n - 1) + (sel->selector.smoothed ? x->q->lookback_ms : 0);
+    PL_TRY(pq__select(&o->sel, x, sel, w, err));
+    o->op.batch_max = PL_MAX(PL_MIN(o->op.batch_max, o->sel.list.n), (size_t)1);
+    return PL_OK;
 }
 
 static pl_status range_from_subquery(struct range_op *o, const struct pq_node *m, struct scope s, struct pl_err *err)
 {
     struct exec *x = o->op.x;
-    struct scope inner = {.tally = pl_arena_zero_try(x->arena, sizeof(struct tally))};
+    struct scope inner = {.tally = pl_arena_zero_try(x->arena, sizeof(struct tally)), .func = s.func};
     struct when when;
 
     PQ_TRY_ALLOC(&o->op, inner.tally);
@@ -321,17 +322,15 @@ pl_status pq__make_range_call(struct op **out, struct exec *x, const struct pq_n
     if (o == NULL) {
         return pq__nomem_node(x, n, err);
     }
-    PL_TRY(pq__op_init(&o->op, &range_ops, x, n, s.grid, err));
+    pq__op_init(&o->op, &range_ops, x, n, s.grid);
     o->tally = s.tally;
     o->func = n->call.func->kernel;
     o->kernel = pq__window_kernel(o->func);
     o->seen.a = x->arena;
     o->keeps_name = o->func == PQ_FN_LAST_OVER_TIME || o->func == PQ_FN_FIRST_OVER_TIME;
     o->warns_counter = o->func == PQ_FN_RATE || o->func == PQ_FN_INCREASE;
-    o->w = (struct windows){.steps = s.grid.n,
-                            .ts0_ms = s.grid.start_ms,
-                            .ts_step_ms = s.grid.step_ms,
-                            .lookback_ms = x->q->lookback_ms};
+    o->w = (struct windows){
+        .steps = s.grid.n, .ts0_ms = s.grid.start_ms, .ts_step_ms = s.grid.step_ms, .lookback_ms = x->q->lookback_ms};
     if (o->kernel == NULL) {
         return pl_fail(err, PL_UNIMPLEMENTED, "function \"%s\" is not implemented yet", n->call.func->name);
     }

@@ -2,28 +2,22 @@
 
 /* Instant vector selectors, and what every reader of stored series shares. */
 
-static pl_str hint_func(const struct pq_node *n)
-{
-    (void)n;
-    return PL_STR_NULL; /* projection hints come with the stores that use them */
-}
-
-pl_status pq__select(struct selection *out, struct exec *x, const struct pq_node *selector, int64_t mint_ms,
-                     int64_t maxt_ms, int64_t range_ms, int64_t step_ms, struct pl_err *err)
+pl_status pq__select(struct selection *out, struct exec *x, const struct pq_node *selector, struct select_window w,
+                     struct pl_err *err)
 {
     const struct series_select sel = {.matchers = selector->selector.matchers,
                                       .matcher_count = selector->selector.matcher_count,
-                                      .mint_ms = mint_ms,
-                                      .maxt_ms = maxt_ms,
-                                      .step_ms = step_ms,
-                                      .range_ms = range_ms,
-                                      .func = hint_func(selector),
+                                      .mint_ms = w.mint_ms,
+                                      .maxt_ms = w.maxt_ms,
+                                      .step_ms = w.step_ms,
+                                      .range_ms = w.range_ms,
+                                      .func = w.func,
                                       .series_max = x->q->series_max,
                                       .chunks_max = x->q->chunks_max,
                                       .cancel = x->q->cancel};
     pl_status st;
 
-    *out = (struct selection){.mint_ms = mint_ms, .maxt_ms = maxt_ms};
+    *out = (struct selection){.mint_ms = w.mint_ms, .maxt_ms = w.maxt_ms};
     st = x->source->ops->select(x->source, x->arena, &sel, &out->list, err);
     if (st != PL_OK) {
         if (st == PL_CANCELED) {
@@ -91,7 +85,8 @@ struct selector_op {
     size_t cap;
 };
 
-/* The newest sample of each step within the lookback. A stale marker becomes an absent step by itself: they are one value. */
+/* The newest sample of each step within the lookback. A stale marker becomes an absent step by itself: they are one
+ * value. */
 static size_t instant_fill(double *restrict out, const struct selector_op *o)
 {
     const int64_t *restrict t = o->buf.t;
@@ -157,7 +152,7 @@ static void tally_present(struct tally *tally, const double *v, size_t n, size_t
 static pl_status selector_next(struct op *op, struct batch *out, struct pl_err *err)
 {
     struct selector_op *o = (struct selector_op *)op;
-    size_t max = pq__batch_max(op->grid), points = 0;
+    size_t max = op->batch_max, points = 0;
 
     PL_TRY(pq__cols_begin(op, err));
     out->col = op->cols;
@@ -193,23 +188,20 @@ pl_status pq__make_selector(struct op **out, struct exec *x, const struct pq_nod
                             struct pl_err *err)
 {
     struct selector_op *o = pl_arena_zero_try(x->arena, sizeof(*o));
-    int64_t before, after;
+    struct select_window w = {.step_ms = s.grid.step_ms, .func = s.func};
 
     if (o == NULL) {
         return pq__nomem_node(x, n, err);
     }
-    PL_TRY(pq__op_init(&o->op, &selector_ops, x, n, s.grid, err));
+    pq__op_init(&o->op, &selector_ops, x, n, s.grid);
     PL_TRY(pq__when(&o->when, x, &n->selector.time, err));
-    if (timestamps && o->when.fixed) {
-        o->when.offset_ms = 0; /* COMPAT: Prometheus forgets the offset of timestamp(selector @ t offset o) */
-    }
     o->tally = s.tally;
     o->timestamps = timestamps;
     o->smoothed = n->selector.smoothed && !timestamps;
-    before = x->q->lookback_ms - 1;
-    after = o->smoothed ? x->q->lookback_ms : 0;
-    PL_TRY(pq__select(&o->sel, x, n, pq__ref(o->when, s.grid, 0) - before,
-                      pq__ref(o->when, s.grid, s.grid.n - 1) + after, 0, s.grid.step_ms, err));
+    w.mint_ms = pq__ref(o->when, s.grid, 0) - (x->q->lookback_ms - 1);
+    w.maxt_ms = pq__ref(o->when, s.grid, s.grid.n - 1) + (o->smoothed ? x->q->lookback_ms : 0);
+    PL_TRY(pq__select(&o->sel, x, n, w, err));
+    o->op.batch_max = PL_MAX(PL_MIN(o->op.batch_max, o->sel.list.n), (size_t)1);
     *out = &o->op;
     return PL_OK;
 }

@@ -120,7 +120,7 @@ static pl_status sort_next(struct op *op, struct batch *out, struct pl_err *err)
         PL_TRY(sort_run(o, err));
         o->done = true;
     }
-    pq__batch_slice(&o->result, &o->at, pq__batch_max(op->grid), out);
+    pq__batch_slice(&o->result, &o->at, op->batch_max, out);
     return PL_OK;
 }
 
@@ -132,27 +132,16 @@ pl_status pq__make_sort_call(struct op **out, struct exec *x, const struct pq_no
     struct sort_op *o;
 
     if (s.grid.n > 1) {
-        pq__note(x, false, n->pos,
-                 "sort is ineffective for range queries since results are always ordered by labels");
+        pq__note(x, false, n->pos, "sort is ineffective for range queries since results are always ordered by labels");
         return pq__plan(out, x, n->call.args[0], s, err);
     }
     o = pl_arena_zero_try(x->arena, sizeof(*o));
     if (o == NULL) {
         return pq__nomem_node(x, n, err);
     }
-    PL_TRY(pq__op_init(&o->op, &sort_ops, x, n, s.grid, err));
+    pq__op_init(&o->op, &sort_ops, x, n, s.grid);
     o->func = n->call.func->kernel;
     PL_TRY(pq__plan(&o->child, x, n->call.args[0], s, err));
     *out = &o->op;
     return PL_OK;
-}
-
-pl_status pq__make_info_call(struct op **out, struct exec *x, const struct pq_node *n, struct scope s,
-                             struct pl_err *err)
-{
-    (void)out;
-    (void)x;
-    (void)n;
-    (void)s;
-    return pl_fail(err, PL_UNIMPLEMENTED, "function \"info\" is not implemented yet");
 }

@@ -5,25 +5,25 @@
 #include <stdlib.h>
 
 /* Argument types spelt as letters; sizeof counts them at compile time. */
-#define TYPE_OF(c)                                                                                                     \
+#define TYPE_OF(c) \
     ((c) == 'V' ? PQ_VECTOR : (c) == 'M' ? PQ_MATRIX : (c) == 'S' ? PQ_SCALAR : (c) == 'T' ? PQ_STRING : PQ_NONE)
 #define TYPE_AT(args, i) (sizeof(args) - 1 > (i) ? TYPE_OF((args)[sizeof(args) - 1 > (i) ? (i) : 0]) : PQ_NONE)
-#define TYPE_V PQ_VECTOR
-#define TYPE_S PQ_SCALAR
+#define TYPE_V           PQ_VECTOR
+#define TYPE_S           PQ_SCALAR
 
-#define ROW(kernel, name, args, variadic, result, experimental, doc)                                                   \
-    {#name,                                                                                                            \
-     {TYPE_AT(args, 0), TYPE_AT(args, 1), TYPE_AT(args, 2), TYPE_AT(args, 3), TYPE_AT(args, 4)},                       \
-     sizeof(args) - 1,                                                                                                 \
-     variadic,                                                                                                         \
-     TYPE_##result,                                                                                                    \
-     experimental,                                                                                                     \
-     doc,                                                                                                              \
+#define ROW(kernel, name, args, variadic, result, experimental, doc)                             \
+    {#name,                                                                                      \
+     {TYPE_AT(args, 0), TYPE_AT(args, 1), TYPE_AT(args, 2), TYPE_AT(args, 3), TYPE_AT(args, 4)}, \
+     sizeof(args) - 1,                                                                           \
+     variadic,                                                                                   \
+     TYPE_##result,                                                                              \
+     experimental,                                                                               \
+     doc,                                                                                        \
      PQ_FN_##kernel},
 
 static const struct pq_func table[] = {
 #define PQ_FUNCTION ROW
-#define PQ_ALIAS ROW
+#define PQ_ALIAS    ROW
 #include "promql/functions.def"
 #undef PQ_FUNCTION
 #undef PQ_ALIAS

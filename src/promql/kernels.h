@@ -59,8 +59,8 @@ struct windows {
     int64_t ref0_ms, ref_step_ms; /* ref(i) = ref0 + i * ref_step; ref_step is 0 under @ */
     int64_t ts0_ms, ts_step_ms;   /* evaluation times */
     int64_t range_ms, lookback_ms;
-    const double *arg[2];         /* scalar arguments, one value a step; NULL: none */
-    double *scratch;              /* room for 2 * n */
+    const double *arg[2]; /* scalar arguments, one value a step; NULL: none */
+    double *scratch;      /* room for 2 * n */
 };
 
 /* Writes every step's result, absent where there is none. */
@@ -84,6 +84,12 @@ value_fn pq__value_kernel(int func);
 /* Prometheus's quantile over n values, which are sorted in place. */
 double pq__quantile(double q, double *v, size_t n);
 void pq__sort_values(double *v, size_t n); /* NaN first */
+
+/* As Go's math package, to the bit: kernels_math.c. */
+double pq__log(double x);
+double pq__log2(double x);
+double pq__log10(double x);
+double pq__pow(double x, double y);
 
 /* a op b of two present values. */
 double pq__arith(enum pq_op op, double l, double r);

@@ -3,20 +3,21 @@
 
 #include <stdlib.h>
 
-/* Functions over windows. Each window is summed in order of time: taking samples off a running sum would change bits. */
+/* Functions over windows. Each window is summed in order of time: taking samples off a running sum would change bits.
+ */
 
-#define WINDOW_KERNEL(name, expr)                                                                                      \
-    static void name(const struct windows *w, double *restrict out)                                                    \
-    {                                                                                                                  \
-        for (size_t i = 0; i < w->steps; i++) {                                                                        \
-            size_t n = w->hi[i] - w->lo[i];                                                                            \
-            const double *v = w->v + w->lo[i];                                                                         \
-            const int64_t *t = w->t + w->lo[i];                                                                        \
-                                                                                                                       \
-            (void)v;                                                                                                   \
-            (void)t;                                                                                                   \
-            out[i] = n == 0 ? pq_absent() : (expr);                                                                    \
-        }                                                                                                              \
+#define WINDOW_KERNEL(name, expr)                                   \
+    static void name(const struct windows *w, double *restrict out) \
+    {                                                               \
+        for (size_t i = 0; i < w->steps; i++) {                     \
+            size_t n = w->hi[i] - w->lo[i];                         \
+            const double *v = w->v + w->lo[i];                      \
+            const int64_t *t = w->t + w->lo[i];                     \
+                                                                    \
+            (void)v;                                                \
+            (void)t;                                                \
+            out[i] = n == 0 ? pq_absent() : (expr);                 \
+        }                                                           \
     }
 
 static double sum_of(const double *v, size_t n)
@@ -298,33 +299,60 @@ static void k_double_exponential(const struct windows *w, double *restrict out)
 window_fn pq__window_kernel(int func)
 {
     switch (func) {
-    case PQ_FN_RATE: return pq__rate;
-    case PQ_FN_INCREASE: return pq__increase;
-    case PQ_FN_DELTA: return pq__delta;
-    case PQ_FN_IRATE: return pq__irate;
-    case PQ_FN_IDELTA: return pq__idelta;
-    case PQ_FN_SUM_OVER_TIME: return k_sum;
-    case PQ_FN_AVG_OVER_TIME: return k_avg;
-    case PQ_FN_MIN_OVER_TIME: return k_min;
-    case PQ_FN_MAX_OVER_TIME: return k_max;
-    case PQ_FN_COUNT_OVER_TIME: return k_count;
+    case PQ_FN_RATE:
+        return pq__rate;
+    case PQ_FN_INCREASE:
+        return pq__increase;
+    case PQ_FN_DELTA:
+        return pq__delta;
+    case PQ_FN_IRATE:
+        return pq__irate;
+    case PQ_FN_IDELTA:
+        return pq__idelta;
+    case PQ_FN_SUM_OVER_TIME:
+        return k_sum;
+    case PQ_FN_AVG_OVER_TIME:
+        return k_avg;
+    case PQ_FN_MIN_OVER_TIME:
+        return k_min;
+    case PQ_FN_MAX_OVER_TIME:
+        return k_max;
+    case PQ_FN_COUNT_OVER_TIME:
+        return k_count;
     case PQ_FN_PRESENT_OVER_TIME:
-    case PQ_FN_ABSENT_OVER_TIME: return k_present;
-    case PQ_FN_FIRST_OVER_TIME: return k_first;
-    case PQ_FN_LAST_OVER_TIME: return k_last;
-    case PQ_FN_STDVAR_OVER_TIME: return k_stdvar;
-    case PQ_FN_STDDEV_OVER_TIME: return k_stddev;
-    case PQ_FN_CHANGES: return k_changes;
-    case PQ_FN_RESETS: return k_resets;
-    case PQ_FN_TS_OF_FIRST_OVER_TIME: return k_ts_first;
-    case PQ_FN_TS_OF_LAST_OVER_TIME: return k_ts_last;
-    case PQ_FN_TS_OF_MIN_OVER_TIME: return k_ts_min;
-    case PQ_FN_TS_OF_MAX_OVER_TIME: return k_ts_max;
-    case PQ_FN_QUANTILE_OVER_TIME: return k_quantile;
-    case PQ_FN_MAD_OVER_TIME: return k_mad;
-    case PQ_FN_DERIV: return k_deriv;
-    case PQ_FN_PREDICT_LINEAR: return k_predict_linear;
-    case PQ_FN_DOUBLE_EXPONENTIAL_SMOOTHING: return k_double_exponential;
-    default: return NULL;
+    case PQ_FN_ABSENT_OVER_TIME:
+        return k_present;
+    case PQ_FN_FIRST_OVER_TIME:
+        return k_first;
+    case PQ_FN_LAST_OVER_TIME:
+        return k_last;
+    case PQ_FN_STDVAR_OVER_TIME:
+        return k_stdvar;
+    case PQ_FN_STDDEV_OVER_TIME:
+        return k_stddev;
+    case PQ_FN_CHANGES:
+        return k_changes;
+    case PQ_FN_RESETS:
+        return k_resets;
+    case PQ_FN_TS_OF_FIRST_OVER_TIME:
+        return k_ts_first;
+    case PQ_FN_TS_OF_LAST_OVER_TIME:
+        return k_ts_last;
+    case PQ_FN_TS_OF_MIN_OVER_TIME:
+        return k_ts_min;
+    case PQ_FN_TS_OF_MAX_OVER_TIME:
+        return k_ts_max;
+    case PQ_FN_QUANTILE_OVER_TIME:
+        return k_quantile;
+    case PQ_FN_MAD_OVER_TIME:
+        return k_mad;
+    case PQ_FN_DERIV:
+        return k_deriv;
+    case PQ_FN_PREDICT_LINEAR:
+        return k_predict_linear;
+    case PQ_FN_DOUBLE_EXPONENTIAL_SMOOTHING:
+        return k_double_exponential;
+    default:
+        return NULL;
     }
 }

@@ -1,6 +1,7 @@
 #include "promql/kernels.h"
 
-/* rate, increase and delta: spec prometheus.md 4.3. The order of operations is Prometheus's: it decides the last bits. */
+/* rate, increase and delta: spec prometheus.md 4.3. The order of operations is Prometheus's: it decides the last bits.
+ */
 
 struct rate_kind {
     bool counter;

@@ -65,39 +65,72 @@ static double v_year(double v)
 value_fn pq__value_kernel(int func)
 {
     switch (func) {
-    case PQ_FN_COUNT: return v_negate; /* not a function: unary minus */
-    case PQ_FN_ABS: return v_abs;
-    case PQ_FN_CEIL: return ceil;
-    case PQ_FN_FLOOR: return floor;
-    case PQ_FN_EXP: return exp;
-    case PQ_FN_SQRT: return sqrt;
-    case PQ_FN_LN: return log;
-    case PQ_FN_LOG2: return log2;
-    case PQ_FN_LOG10: return log10;
-    case PQ_FN_SGN: return v_sgn;
-    case PQ_FN_SIN: return sin;
-    case PQ_FN_COS: return cos;
-    case PQ_FN_TAN: return tan;
-    case PQ_FN_ASIN: return asin;
-    case PQ_FN_ACOS: return acos;
-    case PQ_FN_ATAN: return atan;
-    case PQ_FN_SINH: return sinh;
-    case PQ_FN_COSH: return cosh;
-    case PQ_FN_TANH: return tanh;
-    case PQ_FN_ASINH: return asinh;
-    case PQ_FN_ACOSH: return acosh;
-    case PQ_FN_ATANH: return atanh;
-    case PQ_FN_RAD: return v_rad;
-    case PQ_FN_DEG: return v_deg;
-    case PQ_FN_DAYS_IN_MONTH: return v_days_in_month;
-    case PQ_FN_DAY_OF_MONTH: return v_day_of_month;
-    case PQ_FN_DAY_OF_WEEK: return v_day_of_week;
-    case PQ_FN_DAY_OF_YEAR: return v_day_of_year;
-    case PQ_FN_HOUR: return v_hour;
-    case PQ_FN_MINUTE: return v_minute;
-    case PQ_FN_MONTH: return v_month;
-    case PQ_FN_YEAR: return v_year;
-    default: return NULL;
+    case PQ_FN_COUNT:
+        return v_negate; /* not a function: unary minus */
+    case PQ_FN_ABS:
+        return v_abs;
+    case PQ_FN_CEIL:
+        return ceil;
+    case PQ_FN_FLOOR:
+        return floor;
+    case PQ_FN_EXP:
+        return exp;
+    case PQ_FN_SQRT:
+        return sqrt;
+    case PQ_FN_LN:
+        return pq__log;
+    case PQ_FN_LOG2:
+        return pq__log2;
+    case PQ_FN_LOG10:
+        return pq__log10;
+    case PQ_FN_SGN:
+        return v_sgn;
+    case PQ_FN_SIN:
+        return sin;
+    case PQ_FN_COS:
+        return cos;
+    case PQ_FN_TAN:
+        return tan;
+    case PQ_FN_ASIN:
+        return asin;
+    case PQ_FN_ACOS:
+        return acos;
+    case PQ_FN_ATAN:
+        return atan;
+    case PQ_FN_SINH:
+        return sinh;
+    case PQ_FN_COSH:
+        return cosh;
+    case PQ_FN_TANH:
+        return tanh;
+    case PQ_FN_ASINH:
+        return asinh;
+    case PQ_FN_ACOSH:
+        return acosh;
+    case PQ_FN_ATANH:
+        return atanh;
+    case PQ_FN_RAD:
+        return v_rad;
+    case PQ_FN_DEG:
+        return v_deg;
+    case PQ_FN_DAYS_IN_MONTH:
+        return v_days_in_month;
+    case PQ_FN_DAY_OF_MONTH:
+        return v_day_of_month;
+    case PQ_FN_DAY_OF_WEEK:
+        return v_day_of_week;
+    case PQ_FN_DAY_OF_YEAR:
+        return v_day_of_year;
+    case PQ_FN_HOUR:
+        return v_hour;
+    case PQ_FN_MINUTE:
+        return v_minute;
+    case PQ_FN_MONTH:
+        return v_month;
+    case PQ_FN_YEAR:
+        return v_year;
+    default:
+        return NULL;
     }
 }
 
@@ -115,7 +148,7 @@ double pq__arith(enum pq_op op, double l, double r)
     case PQ_OP_MOD:
         return fmod(l, r);
     case PQ_OP_POW:
-        return pow(l, r);
+        return pq__pow(l, r);
     case PQ_OP_ATAN2:
         return atan2(l, r);
     default:

@@ -5,8 +5,8 @@
 
 #include <stdio.h>
 
-/* Annotations: deduplicated by text. An annotation is no reason to fail: without memory it is left out, and the query meets
- * its limit soon enough. */
+/* Annotations: deduplicated by text. An annotation is no reason to fail: without memory it is left out, and the query
+ * meets its limit soon enough. */
 
 /* The annotation of this text (in x->text), which is added when new. */
 static struct note *note_put(struct exec *x, bool is_info, struct pq_pos pos)
@@ -97,9 +97,8 @@ void pq__note_monotonic(struct exec *x, struct pq_pos pos, pl_str name, const st
     struct note *n;
 
     note_begin(x, true);
-    pl_buf_cstr(&x->text,
-                "input to histogram_quantile needed to be fixed for monotonicity (see "
-                "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)");
+    pl_buf_cstr(&x->text, "input to histogram_quantile needed to be fixed for monotonicity (see "
+                          "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)");
     for_metric(&x->text, name);
     n = note_put(x, true, pos);
     if (n == NULL) {

@@ -59,9 +59,8 @@ static bool parse_literal(struct pq_parser *p, struct value *out)
 {
     struct pq_token t = pq__take(p);
 
-    *out = (struct value){.literal = true,
-                          .is_duration = t.kind == TOK_DURATION,
-                          .pos = {t.start, t.start + (uint32_t)t.text.n}};
+    *out = (struct value){
+        .literal = true, .is_duration = t.kind == TOK_DURATION, .pos = {t.start, t.start + (uint32_t)t.text.n}};
     return pq__number_or_duration(p, &t, &out->seconds);
 }
 
@@ -84,9 +83,8 @@ static bool parse_word(struct pq_parser *p, struct value *out)
         return false;
     }
     if (t.kind == TOK_STEP || t.kind == TOK_RANGE) {
-        return pq__expect(p, TOK_RPAREN) &&
-               set_tree(out, make(p, t.kind == TOK_STEP ? PQ_DUR_STEP : PQ_DUR_RANGE, NULL, NULL,
-                                  (struct pq_pos){t.start, p->taken.start + 1}));
+        return pq__expect(p, TOK_RPAREN) && set_tree(out, make(p, t.kind == TOK_STEP ? PQ_DUR_STEP : PQ_DUR_RANGE, NULL,
+                                                               NULL, (struct pq_pos){t.start, p->taken.start + 1}));
     }
     if (!parse_value(p, &a, 0) || !pq__expect(p, TOK_COMMA) || !parse_value(p, &b, 0) || !pq__expect(p, TOK_RPAREN)) {
         return false;
@@ -96,8 +94,8 @@ static bool parse_word(struct pq_parser *p, struct value *out)
     if (l == NULL || r == NULL) {
         return false;
     }
-    return set_tree(out, make(p, t.kind == TOK_MIN_OF ? PQ_DUR_MIN : PQ_DUR_MAX, l, r,
-                              (struct pq_pos){l->pos.start, r->pos.end}));
+    return set_tree(
+        out, make(p, t.kind == TOK_MIN_OF ? PQ_DUR_MIN : PQ_DUR_MAX, l, r, (struct pq_pos){l->pos.start, r->pos.end}));
 }
 
 /* COMPAT: parentheses around parentheses leave no trace; the position of a wrapped expression is the inner one's. */
@@ -111,8 +109,7 @@ static bool wrap(struct pq_parser *p, struct value *v, uint32_t start)
     if (d->kind == PQ_DUR_PAREN) {
         return set_tree(v, d);
     }
-    return set_tree(v, make(p, PQ_DUR_PAREN, d, NULL,
-                            v->literal ? (struct pq_pos){start, d->pos.end} : d->pos));
+    return set_tree(v, make(p, PQ_DUR_PAREN, d, NULL, v->literal ? (struct pq_pos){start, d->pos.end} : d->pos));
 }
 
 /* COMPAT: a plus sign before an expression disappears, a literal takes its sign in. */
@@ -211,8 +208,8 @@ static bool parse_operators(struct pq_parser *p, struct value *out, int preceden
         }
         op = pq__take(p);
         if (++chain > PROMQL_DEPTH_MAX) { /* the tree grows to the left by one level an operator */
-            return pq__fail(p, op.start, "duration expression has more than %d operators in a row",
-                            PROMQL_DEPTH_MAX) != NULL;
+            return pq__fail(p, op.start, "duration expression has more than %d operators in a row", PROMQL_DEPTH_MAX) !=
+                   NULL;
         }
         if (!parse_value(p, &rhs, op.kind == TOK_POW ? precedence : precedence + 1) || !combine(p, out, &op, &rhs)) {
             return false;
@@ -247,8 +244,8 @@ bool pq__dur_range(struct pq_parser *p, double *seconds, struct pq_dur **expr)
     return true;
 }
 
-/* COMPAT: what follows offset ends after one literal, call or signed parenthesis, so that `foo offset 5m ^ 2` squares foo;
- * but an unsigned parenthesis or a second sign begins an expression that takes all arithmetic behind it. */
+/* COMPAT: what follows offset ends after one literal, call or signed parenthesis, so that `foo offset 5m ^ 2` squares
+ * foo; but an unsigned parenthesis or a second sign begins an expression that takes all arithmetic behind it. */
 bool pq__dur_offset(struct pq_parser *p, double *seconds, struct pq_dur **expr)
 {
     struct pq_token sign = *pq__peek(p);

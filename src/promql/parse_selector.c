@@ -442,8 +442,7 @@ static struct pq_node *parse_brackets(struct pq_parser *p, struct pq_node *n)
     }
     (void)pq__take(p);
     if (pq__peek(p)->kind != TOK_RBRACKET) {
-        p->context =
-            (struct pq_context){"subquery selector", "number, duration, step(), range(), or \"]\""};
+        p->context = (struct pq_context){"subquery selector", "number, duration, step(), range(), or \"]\""};
         if (!pq__dur_range(p, &step, &step_expr)) {
             return NULL;
         }

@@ -2,7 +2,8 @@
  *
  * Recursive descent over the lexer's tokens, precedence climbing for binary operators. The first error ends everything:
  * a function that fails has recorded it and returns NULL or false, and its callers do the same. Semantic errors are
- * recorded where Prometheus's grammar would have completed the rule, so that of several errors the same one comes first.
+ * recorded where Prometheus's grammar would have completed the rule, so that of several errors the same one comes
+ * first.
  */
 #ifndef PL_PROMQL_PARSER_H
 #define PL_PROMQL_PARSER_H
@@ -10,7 +11,8 @@
 #include "promql/ast.h"
 #include "promql/lexer.h"
 
-/* Where an unexpected token is reported to be: the innermost construct that Prometheus's grammar has an error rule for. */
+/* Where an unexpected token is reported to be: the innermost construct that Prometheus's grammar has an error rule for.
+ */
 struct pq_context {
     const char *where;    /* " in %s", NULL: nothing */
     const char *expected; /* ", expected %s", NULL: nothing */
@@ -20,12 +22,12 @@ struct pq_parser {
     struct pq_lexer lexer;
     struct pl_arena *arena;
     const struct pq_parse_options *options;
-    pl_str text;            /* the arena's copy */
-    struct pq_token ahead;  /* valid while has_ahead */
-    struct pq_token taken;  /* the last token consumed */
+    pl_str text;           /* the arena's copy */
+    struct pq_token ahead; /* valid while has_ahead */
+    struct pq_token taken; /* the last token consumed */
     bool has_ahead;
     struct pq_context context;
-    uint32_t depth;         /* open recursions of expressions */
+    uint32_t depth; /* open recursions of expressions */
     bool failed;
     pl_status status;
     struct pl_err *err;
@@ -37,7 +39,7 @@ struct pq_tall_node {
     uint32_t height;
 };
 
-/* ---- parser.c ---- */
+/* ---- parse_base.c ---- */
 
 /* The next token without consuming it. TOK_ERROR: the lexer failed, the error is recorded. */
 const struct pq_token *pq__peek(struct pq_parser *p);
@@ -53,11 +55,17 @@ void *pq__alloc(struct pq_parser *p, size_t n); /* zeroed; NULL: PL_LIMIT is rec
 /* A new node above at most two children (NULL allowed). */
 struct pq_node *pq__node(struct pq_parser *p, enum pq_kind kind, struct pq_pos pos, const struct pq_node *a,
                          const struct pq_node *b);
-bool pq__enter(struct pq_parser *p); /* one level deeper; pq__leave after success */
+uint32_t pq__height(const struct pq_node *n); /* 0 for NULL */
+bool pq__enter(struct pq_parser *p);          /* one level deeper; pq__leave after success */
 void pq__leave(struct pq_parser *p);
-bool pq__number(struct pq_parser *p, const struct pq_token *t, double *out);
+
+/* ---- parse_number.c ---- */
+
 /* A number or duration token's value in seconds. */
 bool pq__number_or_duration(struct pq_parser *p, const struct pq_token *t, double *out);
+
+/* ---- parser.c ---- */
+
 struct pq_node *pq__expr(struct pq_parser *p, int precedence_min);
 
 /* ---- parse_selector.c ---- */

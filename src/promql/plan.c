@@ -190,7 +190,7 @@ static pl_status duration_value(double *out, struct exec *x, const struct pq_dur
         *out = d->kind == PQ_DUR_DIV ? l / r : fmod(l, r);
         return PL_OK;
     case PQ_DUR_POW:
-        *out = pow(l, r);
+        *out = pq__pow(l, r);
         return PL_OK;
     case PQ_DUR_MIN:
         *out = go_min(l, r);
@@ -280,8 +280,7 @@ pl_status pq__subquery_grid(struct grid *out, int64_t *range_ms, struct when *wh
 
 /* ---- nodes to operators ---- */
 
-static pl_status plan_call(struct op **out, struct exec *x, const struct pq_node *n, struct scope s,
-                           struct pl_err *err)
+static pl_status plan_call(struct op **out, struct exec *x, const struct pq_node *n, struct scope s, struct pl_err *err)
 {
     const struct pq_query *q = x->q;
 
@@ -340,23 +339,24 @@ static pl_status plan_aggregate(struct op **out, struct exec *x, const struct pq
     }
 }
 
-static pl_status plan_node(struct op **out, struct exec *x, const struct pq_node *n, struct scope s,
-                           struct pl_err *err)
+static pl_status plan_node(struct op **out, struct exec *x, const struct pq_node *n, struct scope s, struct pl_err *err)
 {
     switch (n->kind) {
     case PQ_NUMBER:
         return pq__make_number(out, x, n, n->number.value, s, err);
     case PQ_UNARY:
-        return n->unary.op == PQ_OP_SUB ? pq__make_negate(out, x, n, s, err)
-                                        : pq__plan(out, x, n->unary.expr, s, err);
+        return n->unary.op == PQ_OP_SUB ? pq__make_negate(out, x, n, s, err) : pq__plan(out, x, n->unary.expr, s, err);
     case PQ_BINARY:
+        s.func = PL_STR_NULL;
         if (n->binary.lhs->type != PQ_VECTOR || n->binary.rhs->type != PQ_VECTOR) {
             return pq__make_binary(out, x, n, s, err);
         }
         return n->binary.op >= PQ_OP_AND ? pq__make_set(out, x, n, s, err) : pq__make_match(out, x, n, s, err);
     case PQ_AGGREGATE:
+        s.func = pl_str_c(pq_agg_text(n->agg.op));
         return plan_aggregate(out, x, n, s, err);
     case PQ_CALL:
+        s.func = pl_str_c(n->call.func->name);
         return plan_call(out, x, n, s, err);
     case PQ_SELECTOR:
         return pq__make_selector(out, x, n, false, s, err);

@@ -11,10 +11,10 @@
 const char *pq_op_text(enum pq_op op)
 {
     static const char *const texts[] = {
-        [PQ_OP_ADD] = "+",  [PQ_OP_SUB] = "-",          [PQ_OP_MUL] = "*",         [PQ_OP_DIV] = "/",
-        [PQ_OP_MOD] = "%",  [PQ_OP_POW] = "^",          [PQ_OP_ATAN2] = "atan2",   [PQ_OP_EQ] = "==",
-        [PQ_OP_NEQ] = "!=", [PQ_OP_LT] = "<",           [PQ_OP_LTE] = "<=",        [PQ_OP_GT] = ">",
-        [PQ_OP_GTE] = ">=", [PQ_OP_TRIM_UPPER] = "</",  [PQ_OP_TRIM_LOWER] = ">/", [PQ_OP_AND] = "and",
+        [PQ_OP_ADD] = "+",  [PQ_OP_SUB] = "-",         [PQ_OP_MUL] = "*",         [PQ_OP_DIV] = "/",
+        [PQ_OP_MOD] = "%",  [PQ_OP_POW] = "^",         [PQ_OP_ATAN2] = "atan2",   [PQ_OP_EQ] = "==",
+        [PQ_OP_NEQ] = "!=", [PQ_OP_LT] = "<",          [PQ_OP_LTE] = "<=",        [PQ_OP_GT] = ">",
+        [PQ_OP_GTE] = ">=", [PQ_OP_TRIM_UPPER] = "</", [PQ_OP_TRIM_LOWER] = ">/", [PQ_OP_AND] = "and",
         [PQ_OP_OR] = "or",  [PQ_OP_UNLESS] = "unless",
     };
 
@@ -24,13 +24,20 @@ const char *pq_op_text(enum pq_op op)
 const char *pq_agg_text(enum pq_agg op)
 {
     static const char *const texts[] = {
-        [PQ_AGG_SUM] = "sum",         [PQ_AGG_AVG] = "avg",
-        [PQ_AGG_COUNT] = "count",     [PQ_AGG_MIN] = "min",
-        [PQ_AGG_MAX] = "max",         [PQ_AGG_GROUP] = "group",
-        [PQ_AGG_STDDEV] = "stddev",   [PQ_AGG_STDVAR] = "stdvar",
-        [PQ_AGG_TOPK] = "topk",       [PQ_AGG_BOTTOMK] = "bottomk",
-        [PQ_AGG_COUNT_VALUES] = "count_values", [PQ_AGG_QUANTILE] = "quantile",
-        [PQ_AGG_LIMITK] = "limitk",   [PQ_AGG_LIMIT_RATIO] = "limit_ratio",
+        [PQ_AGG_SUM] = "sum",
+        [PQ_AGG_AVG] = "avg",
+        [PQ_AGG_COUNT] = "count",
+        [PQ_AGG_MIN] = "min",
+        [PQ_AGG_MAX] = "max",
+        [PQ_AGG_GROUP] = "group",
+        [PQ_AGG_STDDEV] = "stddev",
+        [PQ_AGG_STDVAR] = "stdvar",
+        [PQ_AGG_TOPK] = "topk",
+        [PQ_AGG_BOTTOMK] = "bottomk",
+        [PQ_AGG_COUNT_VALUES] = "count_values",
+        [PQ_AGG_QUANTILE] = "quantile",
+        [PQ_AGG_LIMITK] = "limitk",
+        [PQ_AGG_LIMIT_RATIO] = "limit_ratio",
     };
 
     return texts[op];
@@ -56,9 +63,19 @@ static void print_seconds(struct pl_buf *b, double seconds)
     pq_print_duration(b, ns / 1000000);
 }
 
+/* Text of at least n bytes does not fit any more: callers that ask whether a node is short (print_pretty.c) ask on
+ * every level, so the answer must not cost the node's size each time. */
+static bool is_too_long(struct pl_buf *b, size_t n)
+{
+    if (b->limit_bytes != 0 && n > b->limit_bytes) {
+        b->overflow = true;
+    }
+    return b->overflow;
+}
+
 void pq__print_labels(struct pl_buf *b, const pl_str *labels, uint32_t count)
 {
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < count && !b->overflow; i++) {
         if (i > 0) {
             PL_BUF_LIT(b, ", ");
         }
@@ -168,11 +185,26 @@ static void print_at(struct pl_buf *b, const struct pq_time *t)
     }
 }
 
+/* An operator behind offset belongs to the offset only where its left side begins with a parenthesis or two signs; what
+ * was written as `offset --5m + 3` has lost its signs and needs parentheses to be read the same again. */
+static bool needs_parens(const struct pq_dur *d)
+{
+    const struct pq_dur *left = d;
+
+    while (left->kind >= PQ_DUR_ADD && left->kind <= PQ_DUR_POW) {
+        left = left->l;
+    }
+    return left != d && left->kind != PQ_DUR_PAREN && !(left->kind == PQ_DUR_NEG && left->l->kind == PQ_DUR_NEG);
+}
+
 static void print_offset(struct pl_buf *b, const struct pq_time *t)
 {
+    bool parens = t->offset_expr != NULL && needs_parens(t->offset_expr);
+
     if (t->has_offset) {
-        PL_BUF_LIT(b, " offset ");
+        pl_buf_cstr(b, parens ? " offset (" : " offset ");
         print_length(b, t->offset_ms, t->offset_expr);
+        pl_buf_cstr(b, parens ? ")" : "");
     }
 }
 
@@ -200,10 +232,19 @@ static int compare_texts(const void *a, const void *b)
 static void print_metric(struct pl_buf *b, const struct pq_node *n)
 {
     struct pl_buf texts;
-    size_t *ends = pl_new_array(size_t, n->selector.matcher_count + 1);
-    pl_str *sorted = pl_new_array(pl_str, n->selector.matcher_count + 1);
+    size_t *ends;
+    pl_str *sorted;
     size_t count = 0;
+    size_t least = 0;
 
+    for (uint32_t i = 0; i < n->selector.matcher_count; i++) {
+        least += n->selector.matchers[i].name.n + n->selector.matchers[i].value.n;
+    }
+    if (is_too_long(b, least)) {
+        return;
+    }
+    ends = pl_new_array(size_t, n->selector.matcher_count + 1);
+    sorted = pl_new_array(pl_str, n->selector.matcher_count + 1);
     pl_buf_str(b, n->selector.name);
     pl_buf_init(&texts, 0);
     for (uint32_t i = 0; i < n->selector.matcher_count; i++) {
@@ -313,7 +354,7 @@ static void print_call(struct pl_buf *b, const struct pq_node *n)
 {
     pl_buf_cstr(b, n->call.func->name);
     pl_buf_byte(b, '(');
-    for (uint32_t i = 0; i < n->call.arg_count; i++) {
+    for (uint32_t i = 0; i < n->call.arg_count && !b->overflow; i++) {
         if (i > 0) {
             PL_BUF_LIT(b, ", ");
         }
@@ -336,7 +377,9 @@ void pq_print(struct pl_buf *b, const struct pq_node *n)
         }
         return;
     case PQ_STRING_LIT:
-        pl_buf_quoted(b, n->string);
+        if (!is_too_long(b, n->string.n)) {
+            pl_buf_quoted(b, n->string);
+        }
         return;
     case PQ_PAREN:
         pl_buf_byte(b, '(');

@@ -1,4 +1,5 @@
-/* The tree as Prometheus's parse_query shows it; keys in alphabetical order, as Go writes maps. Spec prometheus.md 6.5. */
+/* The tree as Prometheus's parse_query shows it; keys in alphabetical order, as Go writes maps. Spec prometheus.md 6.5.
+ */
 #include "codec/json_out.h"
 #include "model/labels.h"
 #include "promql/functions.h"

@@ -43,8 +43,8 @@ static void put_note(struct pl_buf *b, struct pl_buf *text, pl_str note, const s
 }
 
 /* `,"warnings":[...]` from at most QUERIER_NOTES_MAX of the notes and one more text (NULL: none). */
-static void put_notes(struct querier_call *c, const char *key, const pl_str *v, const struct pq_note_detail *details, size_t n,
-                      const char *more_text, const char *extra)
+static void put_notes(struct querier_call *c, const char *key, const pl_str *v, const struct pq_note_detail *details,
+                      size_t n, const char *more_text, const char *extra)
 {
     struct pl_buf *b = &c->resp->body;
     struct pl_buf text;
@@ -162,8 +162,8 @@ static void put_matrix(struct pl_buf *b, const struct pq_series *s, size_t n)
     pl_buf_byte(b, ']');
 }
 
-/* COMPAT: scalars and strings go through encoding/json: the time is a float64 of seconds (1.05 where a vector has 1.050), the
- * scalar is strconv 'f' (1000000000000000000000 where a vector has 1e+21). */
+/* COMPAT: scalars and strings go through encoding/json: the time is a float64 of seconds (1.05 where a vector
+ * has 1.050), the scalar is strconv 'f' (1000000000000000000000 where a vector has 1e+21). */
 static void put_scalar(struct pl_buf *b, int64_t t_ms, double v)
 {
     char text[FLOAT_TEXT_MAX];

@@ -45,8 +45,7 @@ static bool wait_locked(struct querier_gate *g, struct querier_waiter *w, int64_
     while (!w->granted) {
         int64_t now_ns = pl_now_mono_ns();
 
-        if (now_ns >= deadline_mono_ns ||
-            (cancel != NULL && atomic_load_explicit(cancel, memory_order_relaxed))) {
+        if (now_ns >= deadline_mono_ns || (cancel != NULL && atomic_load_explicit(cancel, memory_order_relaxed))) {
             remove_locked(g, w);
             return false;
         }

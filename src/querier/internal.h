@@ -11,19 +11,19 @@
 
 enum {
     QUERIER_POINTS_MAX = 11000,
-    QUERIER_NOTES_MAX = 10,          /* warnings and infos shown, each */
-    QUERIER_BODY_MAX = 10 << 20,     /* frontend.max_body_size's default */
-    QUERIER_LABEL_ROWS_MAX = 10000,  /* status/tsdb?limit= */
+    QUERIER_NOTES_MAX = 10,         /* warnings and infos shown, each */
+    QUERIER_BODY_MAX = 10 << 20,    /* frontend.max_body_size's default */
+    QUERIER_LABEL_ROWS_MAX = 10000, /* status/tsdb?limit= */
     QUERIER_WAITERS_PER_SLOT = 10,
 };
 
 #define QUERIER_TIME_MIN_TEXT PL_STR("-292273086-05-16T16:47:06Z")
 #define QUERIER_TIME_MAX_TEXT PL_STR("292277025-08-18T07:12:54.999999999Z")
 /* Those two in milliseconds, as Prometheus's minTime and maxTime. */
-#define QUERIER_TIME_MIN_MS (INT64_MIN / 1000 * 1000 + INT64_C(62135596801000))
-#define QUERIER_TIME_MAX_MS (INT64_MAX / 1000 * 1000 - INT64_C(62135596801000) + 999)
+#define QUERIER_TIME_MIN_MS   (INT64_MIN / 1000 * 1000 + INT64_C(62135596801000))
+#define QUERIER_TIME_MAX_MS   (INT64_MAX / 1000 * 1000 - INT64_C(62135596801000) + 999)
 /* Evaluation times stay this far inside int64, so that ranges and offsets cannot wrap. */
-#define QUERIER_EVAL_MS_MAX (INT64_C(1) << 61)
+#define QUERIER_EVAL_MS_MAX   (INT64_C(1) << 61)
 
 /* At most slot_count queries run; the others wait in order of arrival. Locked by mutex. */
 struct querier_waiter;
@@ -38,8 +38,8 @@ struct querier_gate {
 
 struct querier {
     struct querier_options o;
-    struct overrides *limits;  /* borrowed */
-    struct query_port *port;   /* borrowed */
+    struct overrides *limits; /* borrowed */
+    struct query_port *port;  /* borrowed */
     struct querier_gate gate;
     struct pl_arena route_arena; /* what the routes' handlers get */
     int64_t start_unix_ms;
@@ -52,11 +52,11 @@ struct querier_call {
     struct http_response *resp;
     const struct http_param *params;
     size_t param_count;
-    struct pl_arena arena;     /* of this query, with the byte limit */
+    struct pl_arena arena; /* of this query, with the byte limit */
     const struct limits *limits;
     int64_t now_ms;
     int64_t start_mono_ns;
-    bool reached_limit;        /* the answer was cut by `limit` */
+    bool reached_limit; /* the answer was cut by `limit` */
     struct pl_err err;
 };
 
@@ -95,8 +95,8 @@ void querier_answer_begin(struct querier_call *c); /* {"status":"success","data"
 PL_MUST_USE pl_status querier_answer_end(struct querier_call *c, const struct pq_notes *notes);
 void querier_answer_labels(struct pl_buf *b, struct labels ls);
 /* The whole answer of a query; `limit` 0: all. */
-PL_MUST_USE pl_status querier_answer_result(struct querier_call *c, const struct pq_result *r, uint64_t limit, bool stats,
-                                            int64_t queue_ns, int64_t step_ms, int64_t start_ms);
+PL_MUST_USE pl_status querier_answer_result(struct querier_call *c, const struct pq_result *r, uint64_t limit,
+                                            bool stats, int64_t queue_ns, int64_t step_ms, int64_t start_ms);
 
 /* ---- endpoints ---- */
 pl_status querier_query(struct querier_call *c);

@@ -6,7 +6,8 @@
 
 static const char *metadata_type(int type)
 {
-    static const char *const names[] = {"unknown", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset"};
+    static const char *const names[] = {"unknown",        "counter", "gauge", "histogram",
+                                        "gaugehistogram", "summary", "info",  "stateset"};
 
     return type >= 0 && (size_t)type < PL_ARRAY_LEN(names) ? names[type] : names[0];
 }
@@ -138,7 +139,8 @@ pl_status querier_buildinfo(struct querier_call *c)
     struct pl_buf *b = &c->resp->body;
 
     querier_answer_begin(c);
-    PL_BUF_LIT(b, "{\"version\":\"" PL_VERSION "\",\"revision\":\"\",\"branch\":\"\",\"buildUser\":\"\",\"buildDate\":\"\","
+    PL_BUF_LIT(b, "{\"version\":\"" PL_VERSION
+                  "\",\"revision\":\"\",\"branch\":\"\",\"buildUser\":\"\",\"buildDate\":\"\","
                   "\"goVersion\":\"\"}"); /* the keys clients look for; it is C */
     return querier_answer_end(c, NULL);
 }

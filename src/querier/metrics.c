@@ -2,11 +2,12 @@
 #include "querier/internal.h"
 
 METRIC_DEF_GAUGE(m_running, "prometheus_engine_queries", "Queries that are being evaluated now.", "engine");
-METRIC_DEF_GAUGE(m_max, "prometheus_engine_queries_concurrent_max", "Most queries that may be evaluated at once.", "engine");
+METRIC_DEF_GAUGE(m_max, "prometheus_engine_queries_concurrent_max", "Most queries that may be evaluated at once.",
+                 "engine");
 METRIC_DEF_COUNTER(m_samples, "prometheus_engine_query_samples_total", "Samples that queries have loaded.", "engine");
 static const double slice_bounds[] = {0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100};
-METRIC_DEF_HISTOGRAM(m_slices, "prometheus_engine_query_duration_histogram_seconds", "Time of queries by part of their life.",
-                     slice_bounds, "engine", "slice");
+METRIC_DEF_HISTOGRAM(m_slices, "prometheus_engine_query_duration_histogram_seconds",
+                     "Time of queries by part of their life.", slice_bounds, "engine", "slice");
 METRIC_DEF_COUNTER(m_queries, "cortex_query_frontend_queries_total", "Queries received.", "op", "source", "user");
 METRIC_DEF_HISTOGRAM(m_requests, "cortex_querier_request_duration_seconds", "Time to answer requests of the query API.",
                      metric_latency_bounds, "method", "route", "status_code", "ws");
@@ -39,7 +40,8 @@ void querier_metrics_query(const char *op, pl_str tenant, const struct pq_stats 
     observe_slice(PL_STR("result_sort"), stats->sort_ns);
 }
 
-/* `/prometheus/api/v1/label/{name}/values` -> prometheus_api_v1_label_name_values: runs of other characters become one `_`. */
+/* `/prometheus/api/v1/label/{name}/values` -> prometheus_api_v1_label_name_values: runs of other characters become one
+ * `_`. */
 static pl_str route_label(struct pl_arena *a, const char *route)
 {
     char text[128];

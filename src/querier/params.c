@@ -74,7 +74,8 @@ static bool parse_zone(pl_str s, size_t at, int64_t *offset_s)
     return true;
 }
 
-/* RFC 3339 as Go's time.Parse takes it; the fraction is cut to milliseconds (towards earlier, as UnixMilli of a time does). */
+/* RFC 3339 as Go's time.Parse takes it; the fraction is cut to milliseconds (towards earlier, as UnixMilli of a time
+ * does). */
 static bool parse_rfc3339(pl_str s, int64_t *out_ms)
 {
     static const struct {
@@ -255,7 +256,8 @@ pl_str querier_go_duration(struct pl_arena *a, int64_t ns)
         return pl_arena_printf(a, "%s%llu%ss", sign, (unsigned long long)s, frac);
     }
     if (s < 3600) {
-        return pl_arena_printf(a, "%s%llum%llu%ss", sign, (unsigned long long)(s / 60), (unsigned long long)(s % 60), frac);
+        return pl_arena_printf(a, "%s%llum%llu%ss", sign, (unsigned long long)(s / 60), (unsigned long long)(s % 60),
+                               frac);
     }
     return pl_arena_printf(a, "%s%lluh%llum%llu%ss", sign, (unsigned long long)(s / 3600),
                            (unsigned long long)(s / 60 % 60), (unsigned long long)(s % 60), frac);
@@ -288,7 +290,10 @@ static bool hex_rune(pl_str s, size_t at, uint32_t *out, size_t *end)
 
     for (; i < s.n && i < at + 6 && s.p[i] != '_'; i++) {
         char c = s.p[i];
-        int d = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        int d = c >= '0' && c <= '9'   ? c - '0'
+                : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                       : -1;
 
         if (d < 0) {
             return false;

@@ -56,7 +56,8 @@ void querier_destroy(struct querier *q)
     pl_free(q);
 }
 
-/* Stores and engine know that the arena's limit was passed, but neither its size nor its flag: the client is told here. */
+/* Stores and engine know that the arena's limit was passed, but neither its size nor its flag: the client is told here.
+ */
 static bool is_memory_limit(const struct pl_err *err)
 {
     pl_str msg = pl_str_c(err->msg);
@@ -80,7 +81,8 @@ static void handle(void *arg, struct http_request *req, struct http_response *re
 {
     const struct route_arg *route = arg;
     struct querier *q = route->q;
-    struct querier_call c = {.q = q, .req = req, .resp = resp, .now_ms = pl_now_unix_ms(), .start_mono_ns = pl_now_mono_ns()};
+    struct querier_call c = {
+        .q = q, .req = req, .resp = resp, .now_ms = pl_now_unix_ms(), .start_mono_ns = pl_now_mono_ns()};
     struct http_param *params = NULL;
     uint64_t generation;
     pl_status st;

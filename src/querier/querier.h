@@ -1,7 +1,7 @@
 /* querier/querier.h - the Prometheus query API over a query_port.
  *
- * Promise: endpoints, parameters, errors and JSON of spec prometheus.md 6 and http-api-and-config.md 1.5, byte for byte.
- * Threads: handlers run on the query pool.
+ * Promise: endpoints, parameters, errors and JSON of spec prometheus.md 6 and http-api-and-config.md 1.5, byte for
+ * byte. Threads: handlers run on the query pool.
  */
 #ifndef PL_QUERIER_QUERIER_H
 #define PL_QUERIER_QUERIER_H
@@ -14,17 +14,18 @@
 struct querier;
 struct querier_options {
     int64_t lookback_ns;
-    int64_t default_step_ns;      /* querier.default_evaluation_interval */
-    int64_t timeout_ns;           /* querier.timeout */
-    uint64_t samples_max;         /* querier.max_samples */
-    uint64_t concurrent_max;      /* querier.max_concurrent */
-    uint64_t query_bytes_max;     /* arena of one query: our own -querier.max-query-memory-bytes */
+    int64_t default_step_ns;  /* querier.default_evaluation_interval */
+    int64_t timeout_ns;       /* querier.timeout */
+    uint64_t samples_max;     /* querier.max_samples */
+    uint64_t concurrent_max;  /* querier.max_concurrent */
+    uint64_t query_bytes_max; /* arena of one query: our own -querier.max-query-memory-bytes */
     uint64_t subquery_steps_max;
     bool experimental_functions;
     bool per_step_stats;
     /* status/config and status/flags; NULL: not served. Called on the query pool. */
     void (*config_yaml)(void *arg, struct pl_buf *out);
-    void (*flags)(void *arg, void (*each)(void *each_arg, pl_str name, pl_str value), void *each_arg); /* sorted by name */
+    void (*flags)(void *arg, void (*each)(void *each_arg, pl_str name, pl_str value),
+                  void *each_arg); /* sorted by name */
     void *status_arg;
 };
 

@@ -42,7 +42,8 @@ static pl_status read_limit(struct querier_call *c, struct query_params *p)
     return wrap_param(c, querier_parse_limit(&p->limit, querier_param(c, "limit"), &c->err), "limit");
 }
 
-/* timeout, lookback_delta, stats: in the order in which Prometheus looks at them, which decides the error a client sees. */
+/* timeout, lookback_delta, stats: in the order in which Prometheus looks at them, which decides the error a client
+ * sees. */
 static pl_status read_options(struct querier_call *c, struct query_params *p)
 {
     pl_str timeout = querier_param(c, "timeout");
@@ -91,8 +92,10 @@ static void fill_query(struct querier_call *c, const struct query_params *p, int
         .per_step_stats = o->per_step_stats && pl_str_eq(p->stats, PL_STR("all")),
     };
     if (c->limits != NULL) {
-        out->series_max = c->limits->max_fetched_series_per_query > 0 ? (uint64_t)c->limits->max_fetched_series_per_query : 0;
-        out->chunks_max = c->limits->max_fetched_chunks_per_query > 0 ? (uint64_t)c->limits->max_fetched_chunks_per_query : 0;
+        out->series_max =
+            c->limits->max_fetched_series_per_query > 0 ? (uint64_t)c->limits->max_fetched_series_per_query : 0;
+        out->chunks_max =
+            c->limits->max_fetched_chunks_per_query > 0 ? (uint64_t)c->limits->max_fetched_chunks_per_query : 0;
     }
 }
 
@@ -114,7 +117,8 @@ static pl_status run(struct querier_call *c, const struct query_params *p, struc
     if (st == PL_OK) {
         st = pq_run(&result, &c->arena, source, query, &c->err);
         if (st == PL_INVALID) {
-            st = wrap_param(c, st, "query"); /* a range query over a string: found only now, but the expression's fault */
+            st = wrap_param(c, st,
+                            "query"); /* a range query over a string: found only now, but the expression's fault */
         }
     }
     if (st == PL_OK) {
@@ -147,7 +151,8 @@ static bool subqueries_fit(const struct pq_node *n, int64_t default_step_ms, uin
     case PQ_STEP_INVARIANT:
         return subqueries_fit(n->step_invariant.expr, default_step_ms, max);
     case PQ_BINARY:
-        return subqueries_fit(n->binary.lhs, default_step_ms, max) && subqueries_fit(n->binary.rhs, default_step_ms, max);
+        return subqueries_fit(n->binary.lhs, default_step_ms, max) &&
+               subqueries_fit(n->binary.rhs, default_step_ms, max);
     case PQ_AGGREGATE:
         return subqueries_fit(n->agg.expr, default_step_ms, max) && subqueries_fit(n->agg.param, default_step_ms, max);
     case PQ_CALL:

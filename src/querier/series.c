@@ -51,8 +51,8 @@ static pl_status answer_empty(struct querier_call *c)
     return querier_answer_end(c, NULL);
 }
 
-/* Asks the store once per match[] set (once without matchers when there is none) and answers the sorted union. `name` empty:
- * label names. One more than the limit is asked for, so that a cut is known. */
+/* Asks the store once per match[] set (once without matchers when there is none) and answers the sorted union. `name`
+ * empty: label names. One more than the limit is asked for, so that a cut is known. */
 static pl_status answer_strings(struct querier_call *c, pl_str name)
 {
     struct match_sets sets = {0};

@@ -1,5 +1,5 @@
-/* A series_source that puts the tenant's time limits in front of the store: max_query_lookback moves the start up (a range wholly
- * older is empty, not an error), max_query_length refuses. */
+/* A series_source that puts the tenant's time limits in front of the store: max_query_lookback moves the start up (a
+ * range wholly older is empty, not an error), max_query_length refuses. */
 #include "querier/internal.h"
 
 struct limited_source {
@@ -38,8 +38,8 @@ static pl_status limited_select(struct series_source *base, struct pl_arena *a, 
     return s->inner->ops->select(s->inner, a, &clamped, out, err);
 }
 
-static pl_status limited_names(struct series_source *base, struct pl_arena *a, const struct series_select *q, size_t limit,
-                               struct str_list *out, struct pl_err *err)
+static pl_status limited_names(struct series_source *base, struct pl_arena *a, const struct series_select *q,
+                               size_t limit, struct str_list *out, struct pl_err *err)
 {
     struct limited_source *s = self_of(base);
     struct series_select clamped;
@@ -51,8 +51,8 @@ static pl_status limited_names(struct series_source *base, struct pl_arena *a, c
     return s->inner->ops->label_names(s->inner, a, &clamped, limit, out, err);
 }
 
-static pl_status limited_values(struct series_source *base, struct pl_arena *a, pl_str name, const struct series_select *q,
-                                size_t limit, struct str_list *out, struct pl_err *err)
+static pl_status limited_values(struct series_source *base, struct pl_arena *a, pl_str name,
+                                const struct series_select *q, size_t limit, struct str_list *out, struct pl_err *err)
 {
     struct limited_source *s = self_of(base);
     struct series_select clamped;
@@ -84,9 +84,8 @@ pl_status querier_source(struct querier_call *c, struct series_source **out)
     s->base.ops = &limited_ops;
     s->inner = inner;
     s->call = c;
-    s->mint_ms = c->limits->max_query_lookback_ns > 0
-                     ? c->now_ms - c->limits->max_query_lookback_ns / PL_NS_PER_MS
-                     : INT64_MIN;
+    s->mint_ms =
+        c->limits->max_query_lookback_ns > 0 ? c->now_ms - c->limits->max_query_lookback_ns / PL_NS_PER_MS : INT64_MIN;
     *out = &s->base;
     return PL_OK;
 }

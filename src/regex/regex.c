@@ -6,9 +6,10 @@
 #include <stdatomic.h>
 
 enum {
-    GROUPS_MAX = 100,         /* groups that an expansion can name */
-    FRAGMENT_MAX = 1024,      /* bytes of a pattern shown in an error */
-    EAGER_RE2_BYTES = 1 << 16 /* longer shaped patterns with groups are given to RE2 at once, so that only compiling fails */
+    GROUPS_MAX = 100,    /* groups that an expansion can name */
+    FRAGMENT_MAX = 1024, /* bytes of a pattern shown in an error */
+    EAGER_RE2_BYTES =
+        1 << 16 /* longer shaped patterns with groups are given to RE2 at once, so that only compiling fails */
 };
 
 enum shape { SHAPE_RE2, SHAPE_SET, SHAPE_GLOB };
@@ -96,7 +97,7 @@ static void prefer_count(enum shim_re2_error *e, pl_str *fragment)
         count = c >= '0' && c <= '9' ? PL_MIN(count * 10 + (uint64_t)(c - '0'), 100000) : 0;
         if (count > 1000) {
             *e = SHIM_RE2_REPEAT_SIZE;
-            *fragment = pl_str_sub(*fragment, brace - 1, fragment->n);
+            *fragment = pl_str_sub(*fragment, brace - 1, fragment->n - pl_str_ends(*fragment, PL_STR("?")));
             return;
         }
     }
@@ -168,6 +169,10 @@ static pl_status compile_shape(struct regex *re, pl_str pattern, struct pl_err *
         regex__find_prefix(&re->prefix, pattern);
     }
     re->groups = pl_str_find(pattern, '(') != SIZE_MAX;
+    if (re->shape == SHAPE_RE2 && regex__is_too_large(pattern)) {
+        return pl_fail(err, PL_INVALID, "error parsing regexp: expression too large: `%.*s`",
+                       PL_STR_ARG(pl_str_sub(pattern, 0, PL_MIN(pattern.n, FRAGMENT_MAX))));
+    }
     if (re->shape == SHAPE_RE2 || (re->groups && pattern.n > EAGER_RE2_BYTES)) {
         PL_TRY(compile_re2(&re2, re, pattern, err));
         atomic_store_explicit(&re->re2, re2, memory_order_release);
@@ -220,9 +225,9 @@ void regex_destroy(struct regex *re)
     pl_free(re);
 }
 
-/* COMPAT: Go reads each broken byte of a subject as U+FFFD, which `.` and [^a] match; RE2 matches only well-formed UTF-8.
- * So broken subjects (stored label values never are) are matched as a copy with U+FFFD in place of each such byte.
- * `from`, when not NULL, gets for each byte of the copy, and for its end, its place in the subject. */
+/* COMPAT: Go reads each broken byte of a subject as U+FFFD, which `.` and [^a] match; RE2 matches only well-formed
+ * UTF-8. So broken subjects (stored label values never are) are matched as a copy with U+FFFD in place of each such
+ * byte. `from`, when not NULL, gets for each byte of the copy, and for its end, its place in the subject. */
 static size_t char_len(pl_str s, size_t at)
 {
     for (size_t n = 1; n <= 4 && at + n <= s.n; n++) {
@@ -378,8 +383,8 @@ static bool is_name_char(char c)
     return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '_';
 }
 
-/* Reads the reference behind a '$' at *at (which points past it): name, {name}. False: not a reference, Go then prints the
- * dollar sign as it stands. */
+/* Reads the reference behind a '$' at *at (which points past it): name, {name}. False: not a reference, Go then prints
+ * the dollar sign as it stands. */
 static bool read_reference(pl_str *name, pl_str tmpl, size_t *at)
 {
     size_t i = *at;
@@ -399,7 +404,8 @@ static bool read_reference(pl_str *name, pl_str tmpl, size_t *at)
     return true;
 }
 
-/* COMPAT: a name of digits only is a number ("$1x" is the name "1x"); numbers with a leading zero are names, as in Go. */
+/* COMPAT: a name of digits only is a number ("$1x" is the name "1x"); numbers with a leading zero are names, as in Go.
+ */
 static size_t group_index(const struct shim_re2 *re2, pl_str name)
 {
     size_t n = 0;

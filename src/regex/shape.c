@@ -9,8 +9,8 @@ static bool is_special(char c)
     return memchr("\\.+*?()|[]{}^$", c, 14) != NULL;
 }
 
-/* Reads one literal character at *at: the text itself or an escape of punctuation. U+FFFD is left to RE2: it would match
- * broken bytes of a subject. Returns its length in out (at most 4 bytes), 0 when this is not a literal. */
+/* Reads one literal character at *at: the text itself or an escape of punctuation. U+FFFD is left to RE2: it would
+ * match broken bytes of a subject. Returns its length in out (at most 4 bytes), 0 when this is not a literal. */
 static size_t read_literal(char out[4], pl_str pattern, size_t *at)
 {
     const char *p = pattern.p + *at;
@@ -320,9 +320,9 @@ void regex__glob_fini(struct regex_glob *g)
     pl_free(g->text);
 }
 
-/* The first and the last part are fixed at the ends; those between are taken as far left as possible, which leaves the most
- * room for the rest. A gap of one character is at least one byte, and a literal that begins with a whole character can only
- * be found on a character's border, so counting bytes is enough. */
+/* The first and the last part are fixed at the ends; those between are taken as far left as possible, which leaves the
+ * most room for the rest. A gap of one character is at least one byte, and a literal that begins with a whole character
+ * can only be found on a character's border, so counting bytes is enough. */
 bool regex__glob_match(const struct regex_glob *g, pl_str s)
 {
     pl_str first = g->part[0];

@@ -55,7 +55,7 @@ static void handle_ready(void *arg, struct http_request *req PL_UNUSED, struct h
     struct pl_buf why = {.limit_bytes = 64 << 10};
 
     if (a->ready(a->arg, &why)) {
-        resp->content_type = type_text;
+        resp->content_type = "text/plain";
         PL_BUF_LIT(&resp->body, "ready");
     } else {
         server_text_error(resp, server_http_status(PL_UNAVAILABLE), pl_buf_view(&why));
@@ -157,6 +157,7 @@ static void handle_runtime_config(void *arg, struct http_request *req, struct ht
     }
     resp->content_type = type_text;
     if (!a->runtime_config(a->arg, mode, &resp->body)) {
+        resp->content_type = "text/plain";
         pl_buf_reset(&resp->body);
         PL_BUF_LIT(&resp->body, "runtime config file doesn't exist");
     }
@@ -166,10 +167,11 @@ static void handle_runtime_config(void *arg, struct http_request *req, struct ht
 
 static void handle_metrics(void *arg PL_UNUSED, struct http_request *req, struct http_response *resp)
 {
-    bool openmetrics = pl_str_find_str(http_header_get(req, PL_STR("Accept")), PL_STR("application/openmetrics-text")) != SIZE_MAX;
+    bool openmetrics =
+        pl_str_find_str(http_header_get(req, PL_STR("Accept")), PL_STR("application/openmetrics-text")) != SIZE_MAX;
 
-    resp->content_type =
-        openmetrics ? "application/openmetrics-text; version=1.0.0; charset=utf-8" : "text/plain; version=0.0.4; charset=utf-8";
+    resp->content_type = openmetrics ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+                                     : "text/plain; version=0.0.4; charset=utf-8";
     metric_write_text(&resp->body, openmetrics);
 }
 

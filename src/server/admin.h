@@ -1,5 +1,5 @@
-/* server/admin.h - the pages for operators that every process has: /ready, /services, /config, /runtime_config, /metrics,
- * and /admin, an index of links (spec http-api-and-config.md 1.2 and 6).
+/* server/admin.h - the pages for operators that every process has: /ready, /services, /config, /runtime_config,
+ * /metrics, and /admin, an index of links (spec http-api-and-config.md 1.2 and 6).
  *
  * Promise: only text and HTML around what the callbacks say; no state. Callbacks run on workers, several at a time.
  */

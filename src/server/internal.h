@@ -14,8 +14,8 @@ enum { ROUTE_METHODS = 7, ROUTE_STATUSES = 24, ROUTE_SEGMENTS_MAX = 32 };
 struct route {
     struct server_route r;
     struct server *server;
-    char *path;  /* the template with the path prefix, owned */
-    char *name;  /* the metrics' route label, owned */
+    char *path; /* the template with the path prefix, owned */
+    char *name; /* the metrics' route label, owned */
     struct metric_cell *_Atomic duration[ROUTE_METHODS][ROUTE_STATUSES];
     struct metric_cell *_Atomic request_bytes[ROUTE_METHODS];
     struct metric_cell *_Atomic response_bytes[ROUTE_METHODS];
@@ -24,8 +24,8 @@ struct route {
 
 /* All routes of one template. */
 struct route_path {
-    pl_str text; /* of its first route */
-    bool exact;  /* no {name} in it */
+    pl_str text;   /* of its first route */
+    bool exact;    /* no {name} in it */
     uint32_t next; /* index + 1 of the next exact path in its hash bucket */
     struct route **routes;
     size_t count, cap;
@@ -63,7 +63,8 @@ void router__add(struct router *rt, struct route *r);
 void router__fini(struct router *rt);
 enum router_match { ROUTER_FOUND, ROUTER_NOT_FOUND, ROUTER_OTHER_METHOD, ROUTER_BAD_ESCAPE };
 /* Finds the route and fills req->path_var. ROUTER_OTHER_METHOD: *allowed is the mask of the path's methods. */
-enum router_match router__match(const struct router *rt, struct http_request *req, struct route **out, uint32_t *allowed);
+enum router_match router__match(const struct router *rt, struct http_request *req, struct route **out,
+                                uint32_t *allowed);
 char *router__name(pl_str template); /* "/api/v1/push" -> "api_v1_push"; pl_free */
 
 /* observe.c */

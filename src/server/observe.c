@@ -13,21 +13,23 @@ static struct metric_family m_duration = {
     .bounds = metric_latency_bounds,
     .bound_count = PL_ARRAY_LEN(metric_latency_bounds),
 };
-METRIC_DEF_HISTOGRAM(m_request_bytes, "cortex_request_message_bytes", "Size of request bodies as received.", body_bounds,
-                     "method", "route");
+METRIC_DEF_HISTOGRAM(m_request_bytes, "cortex_request_message_bytes", "Size of request bodies as received.",
+                     body_bounds, "method", "route");
 METRIC_DEF_HISTOGRAM(m_response_bytes, "cortex_response_message_bytes", "Size of response bodies as sent.", body_bounds,
                      "method", "route");
 METRIC_DEF_GAUGE(m_inflight, "cortex_inflight_requests", "Requests whose handler runs now.", "method", "route");
 METRIC_DEF_GAUGE(m_connections, "cortex_tcp_connections", "Open connections.", "protocol");
 METRIC_DEF_GAUGE(m_connections_limit, "cortex_tcp_connections_limit", "Most connections that may be open.", "protocol");
 
-/* Methods and statuses have fixed slots, so that a cell is looked up once per route; what is not listed is looked up anew. */
+/* Methods and statuses have fixed slots, so that a cell is looked up once per route; what is not listed is looked up
+ * anew. */
 static const struct {
     enum http_method id;
     const char *name;
 } methods[ROUTE_METHODS] = {
-    {HTTP_GET, "GET"},       {HTTP_HEAD, "HEAD"},       {HTTP_POST, "POST"},  {HTTP_PUT, "PUT"},
-    {HTTP_DELETE, "DELETE"}, {HTTP_OPTIONS, "OPTIONS"}, {HTTP_OTHER, "other"}, /* a client must not make label values up */
+    {HTTP_GET, "GET"},       {HTTP_HEAD, "HEAD"},       {HTTP_POST, "POST"},   {HTTP_PUT, "PUT"},
+    {HTTP_DELETE, "DELETE"}, {HTTP_OPTIONS, "OPTIONS"}, {HTTP_OTHER, "other"}, /* a client must not make label values up
+                                                                                */
 };
 
 static const int statuses[ROUTE_STATUSES] = {200, 201, 202, 204, 302, 400, 401, 403, 404, 405, 406, 408,
@@ -50,7 +52,8 @@ static struct metric_cell *route_cell(struct metric_cell *_Atomic *slot, struct 
 
     if (c == NULL) {
         c = METRIC_CELL(*f, pl_str_c(methods[method].name), pl_str_c(r->name));
-        atomic_store_explicit(slot, c, memory_order_release); /* pairs with the load above; all writers store the same */
+        atomic_store_explicit(slot, c,
+                              memory_order_release); /* pairs with the load above; all writers store the same */
     }
     return c;
 }
@@ -68,7 +71,8 @@ static struct metric_cell *duration_cell(struct route *r, uint32_t method, int s
         c = atomic_load_explicit(slot, memory_order_acquire);
     }
     if (c == NULL) {
-        c = METRIC_CELL(m_duration, pl_str_c(methods[method].name), pl_str_c(r->name), pl_str_c(digits), PL_STR("false"));
+        c = METRIC_CELL(m_duration, pl_str_c(methods[method].name), pl_str_c(r->name), pl_str_c(digits),
+                        PL_STR("false"));
     }
     if (slot != NULL) {
         atomic_store_explicit(slot, c, memory_order_release);
@@ -95,9 +99,9 @@ static void log_request(const struct route *r, const struct http_request *req, c
         pl_str path = pl_str_sub(req->path, 0, PL_MIN(req->path.n, (size_t)256));
         pl_str why = resp->status >= 400 && resp->body.n > 0 ? pl_str_trim(pl_buf_view(&resp->body)) : PL_STR("");
         why = pl_str_sub(why, 0, PL_MIN(why.n, (size_t)256));
-        PL_LOG_AT(level, "request", PL_KV("method", req->method_text), PL_KV("path", path), PL_KV_INT("status", resp->status),
-                  PL_KV_DUR_NS("duration", taken_ns), PL_KV("user", req->tenant), PL_KV("remote", req->remote),
-                  PL_KV("err", why));
+        PL_LOG_AT(level, "request", PL_KV("method", req->method_text), PL_KV("path", path),
+                  PL_KV_INT("status", resp->status), PL_KV_DUR_NS("duration", taken_ns), PL_KV("user", req->tenant),
+                  PL_KV("remote", req->remote), PL_KV("err", why));
     }
 }
 

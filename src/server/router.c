@@ -141,7 +141,8 @@ static bool decode_vars(struct http_request *req)
     return true;
 }
 
-enum router_match router__match(const struct router *rt, struct http_request *req, struct route **out, uint32_t *allowed)
+enum router_match router__match(const struct router *rt, struct http_request *req, struct route **out,
+                                uint32_t *allowed)
 {
     pl_str vars[HTTP_PATH_VARS_MAX] = {{0}};
     const struct route_path *p = find_path(rt, req->path, vars);

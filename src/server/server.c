@@ -23,8 +23,8 @@ static pl_str allow_list(struct pl_arena *arena, uint32_t allowed)
     static const struct {
         uint32_t id;
         const char *name;
-    } rows[] = {{HTTP_GET, "GET"},       {HTTP_GET, "HEAD"},      {HTTP_POST, "POST"},
-                {HTTP_PUT, "PUT"},       {HTTP_DELETE, "DELETE"}, {HTTP_OPTIONS, "OPTIONS"}};
+    } rows[] = {{HTTP_GET, "GET"}, {HTTP_GET, "HEAD"},      {HTTP_POST, "POST"},
+                {HTTP_PUT, "PUT"}, {HTTP_DELETE, "DELETE"}, {HTTP_OPTIONS, "OPTIONS"}};
     pl_str out = PL_STR("");
 
     for (size_t i = 0; i < PL_ARRAY_LEN(rows); i++) {
@@ -65,7 +65,8 @@ static void answer_no_tenant(void *arg, struct http_request *req, struct http_re
     server__count_end(r, req, resp, false);
 }
 
-static void answer_too_large(struct http_request *req, struct http_response *resp, uint64_t body_max, uint64_t content_length)
+static void answer_too_large(struct http_request *req, struct http_response *resp, uint64_t body_max,
+                             uint64_t content_length)
 {
     pl_str text = content_length > 0
                       ? pl_arena_printf(req->arena, "request body too large: %llu bytes, the limit is %llu",
@@ -170,8 +171,9 @@ struct server *server_create(const struct server_options *o)
 {
     struct server *s = pl_new(struct server);
     struct http_server_options *h = &s->o.http;
-    pl_str *texts[] = {&h->address,       &h->tls_cert_path,     &h->tls_key_path,    &h->tls_client_ca_path, &h->tls_client_auth,
-                       &h->tls_min_version, &h->tls_cipher_suites, &s->o.path_prefix, &s->o.cors_origin};
+    pl_str *texts[] = {&h->address,         &h->tls_cert_path,   &h->tls_key_path,      &h->tls_client_ca_path,
+                       &h->tls_client_auth, &h->tls_min_version, &h->tls_cipher_suites, &s->o.path_prefix,
+                       &s->o.cors_origin};
 
     s->o = *o;
     for (size_t i = 0; i < PL_ARRAY_LEN(texts); i++) {
@@ -230,7 +232,8 @@ pl_status server_start(struct server *s, struct pl_err *err)
         return st;
     }
     for (int i = 0; i < SERVER_POOL_COUNT; i++) {
-        s->pools[i] = worker_pool_create(names[i], threads[i], i == SERVER_POOL_ADMIN ? ADMIN_QUEUE_MAX : POOL_QUEUE_MAX);
+        s->pools[i] =
+            worker_pool_create(names[i], threads[i], i == SERVER_POOL_ADMIN ? ADMIN_QUEUE_MAX : POOL_QUEUE_MAX);
     }
     st = http_server_start(&s->http, &s->o.http, err);
     if (st == PL_OK) {

@@ -22,7 +22,8 @@ pl_status server_tenant_check(pl_str tenant, struct pl_err *err)
                 text[0] = (char)(0xc0 | c >> 6);
                 text[1] = (char)(0x80 | (c & 0x3f));
             }
-            return pl_fail(err, PL_INVALID, "tenant ID '%.*s' contains unsupported character '%s'", PL_STR_ARG(tenant), text);
+            return pl_fail(err, PL_INVALID, "tenant ID '%.*s' contains unsupported character '%s'", PL_STR_ARG(tenant),
+                           text);
         }
     }
     if (tenant.n > TENANT_ID_MAX) {

@@ -8,7 +8,8 @@
 extern "C" size_t shim_f64_digits(char digits[SHIM_DIGITS_MAX], int *point, double v)
 {
     char text[32]; // d.dddddddddddddddde-ddd
-    const std::to_chars_result r = std::to_chars(text, text + sizeof(text), std::fabs(v), std::chars_format::scientific);
+    const std::to_chars_result r =
+        std::to_chars(text, text + sizeof(text), std::fabs(v), std::chars_format::scientific);
     const char *p = text;
     size_t n = 0;
     int exponent = 0;

@@ -36,7 +36,8 @@ enum shim_re2_error {
 
 struct shim_re2;
 
-/* On failure *out is untouched and `fragment` holds the offending part of the pattern, cut to `cap` bytes, *fragment_len long. */
+/* On failure *out is untouched and `fragment` holds the offending part of the pattern, cut to `cap` bytes,
+ * *fragment_len long. */
 enum shim_re2_error shim_re2_compile(struct shim_re2 **out, pl_str pattern, char *fragment, size_t cap,
                                      size_t *fragment_len);
 void shim_re2_destroy(struct shim_re2 *re); /* NULL is allowed */

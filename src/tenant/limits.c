@@ -4,8 +4,10 @@
 #include "metric/metric.h"
 #include "tenant/internal.h"
 
-METRIC_DEF_GAUGE(m_success, "cortex_runtime_config_last_reload_successful", "Whether the last reading of the runtime config succeeded.");
-METRIC_DEF_GAUGE(m_hash, "cortex_runtime_config_hash", "The SHA-256 of the runtime config in use, as a label.", "sha256");
+METRIC_DEF_GAUGE(m_success, "cortex_runtime_config_last_reload_successful",
+                 "Whether the last reading of the runtime config succeeded.");
+METRIC_DEF_GAUGE(m_hash, "cortex_runtime_config_hash", "The SHA-256 of the runtime config in use, as a label.",
+                 "sha256");
 
 /* Locked by `lock`: current. The rest is constant after create, `failed` is of the reloading thread. */
 struct overrides {
@@ -106,6 +108,9 @@ void overrides_destroy(struct overrides *o)
     if (o == NULL) {
         return;
     }
+    if (o->current != NULL && o->current->sha256[0] != '\0') {
+        metric_remove_label("sha256", pl_str_c(o->current->sha256));
+    }
     runtime__unref(o->current);
     pl_mutex_fini(&o->lock);
     pl_free(o->path);
@@ -151,12 +156,12 @@ void overrides_ingester_limits(struct overrides *o, struct config_ingester_insta
     struct runtime *r = current_ref(o);
     const struct config_ingester_instance_limits *l = &r->ingester;
 
-#define TAKE(field)                                                                                                    \
-    do {                                                                                                               \
-        size_t at = offsetof(struct config_ingester_instance_limits, field);                                           \
-        if ((r->ingester_set[at / 8] >> (at % 8) & 1) != 0) {                                                          \
-            io->field = l->field;                                                                                      \
-        }                                                                                                              \
+#define TAKE(field)                                                          \
+    do {                                                                     \
+        size_t at = offsetof(struct config_ingester_instance_limits, field); \
+        if ((r->ingester_set[at / 8] >> (at % 8) & 1) != 0) {                \
+            io->field = l->field;                                            \
+        }                                                                    \
     } while (0)
     TAKE(max_ingestion_rate);
     TAKE(max_tenants);

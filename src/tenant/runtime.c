@@ -48,7 +48,10 @@ static const struct opt *multi_rows(size_t *count)
 {
     static const struct opt rows[] = {
         {.kind = OPT_K_TEXT, .field = "primary", .offset = offsetof(struct runtime_multi, primary), .def = ""},
-        {.kind = OPT_K_BOOL, .field = "mirror_enabled", .offset = offsetof(struct runtime_multi, mirror_enabled), .def = "false"},
+        {.kind = OPT_K_BOOL,
+         .field = "mirror_enabled",
+         .offset = offsetof(struct runtime_multi, mirror_enabled),
+         .def = "false"},
     };
     *count = PL_ARRAY_LEN(rows);
     return rows;
@@ -66,7 +69,8 @@ static void wrong_shape(const struct opt_decoder *d, const struct yaml_node *n, 
     config_issue_add(d->issues, n->line, false, "cannot unmarshal %s into %s (%s)", yaml_tag_of(n), into, key);
 }
 
-static void decode_tenant(const struct opt_decoder *d, struct tenant_limits *t, const struct yaml_pair *pair, const char *section)
+static void decode_tenant(const struct opt_decoder *d, struct tenant_limits *t, const struct yaml_pair *pair,
+                          const char *section)
 {
     char where[256];
 
@@ -155,8 +159,8 @@ static void decode_ingester(const struct opt_decoder *d, struct runtime *r, cons
 
 static void decode_key(const struct opt_decoder *d, struct runtime *r, const struct yaml_pair *pair)
 {
-    static const char *const keys[] = {
-        "overrides", "multi_kv_config", "ingester_stream_chunks_when_using_blocks", "ingester_limits", "hard_overrides", "api_allowed_limits"};
+    static const char *const keys[] = {"overrides",       "multi_kv_config", "ingester_stream_chunks_when_using_blocks",
+                                       "ingester_limits", "hard_overrides",  "api_allowed_limits"};
     const struct yaml_node *v = pair->value;
     struct opt_nearest near;
     size_t k = 0;
@@ -193,8 +197,8 @@ static void decode_key(const struct opt_decoder *d, struct runtime *r, const str
         return;
     default:
         config_issue_add(d->issues, pair->line, false, "field %.*s not found in the runtime configuration%s%s%s",
-                         (int)PL_MIN(pair->key.n, (size_t)100), pair->key.p, near.best[0] != '\0' ? "; did you mean " : "", near.best,
-                         near.best[0] != '\0' ? "?" : "");
+                         (int)PL_MIN(pair->key.n, (size_t)100), pair->key.p,
+                         near.best[0] != '\0' ? "; did you mean " : "", near.best, near.best[0] != '\0' ? "?" : "");
         return;
     }
 }
@@ -282,7 +286,10 @@ static void print_multi(const struct runtime *r, struct pl_buf *out, bool diff)
         pl_buf_byte(out, '\n');
     }
     if (!diff || r->has_mirror) {
-        pl_buf_printf(out, "  mirror_enabled: %s\n", !r->has_mirror ? "null" : r->multi.mirror_enabled ? "true" : "false");
+        pl_buf_printf(out, "  mirror_enabled: %s\n",
+                      !r->has_mirror            ? "null"
+                      : r->multi.mirror_enabled ? "true"
+                                                : "false");
     }
 }
 
@@ -295,7 +302,9 @@ void runtime__print(const struct runtime *r, struct pl_buf *out, bool diff)
     print_multi(r, out, diff);
     if (!diff || r->has_stream_chunks) {
         pl_buf_printf(out, "ingester_stream_chunks_when_using_blocks: %s\n",
-                      !r->has_stream_chunks ? "null" : r->stream_chunks ? "true" : "false");
+                      !r->has_stream_chunks ? "null"
+                      : r->stream_chunks    ? "true"
+                                            : "false");
     }
     if (r->has_ingester) {
         PL_BUF_LIT(out, "ingester_limits:\n");

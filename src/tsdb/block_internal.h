@@ -19,10 +19,10 @@ enum {
     CHUNK_FRAME_MAX = 16,  /* uvarint length, encoding, CRC around a chunk's bytes */
     CRC_SIZE = 4,
 };
-#define CHUNK_MAGIC UINT32_C(0x85BD40DD)
+#define CHUNK_MAGIC             UINT32_C(0x85BD40DD)
 #define CHUNK_SEGMENT_BYTES_MAX (UINT64_C(512) << 20)
-#define INDEX_MAGIC UINT32_C(0xBAAAD700)
-#define TOMBSTONE_MAGIC UINT32_C(0x0130BA30)
+#define INDEX_MAGIC             UINT32_C(0xBAAAD700)
+#define TOMBSTONE_MAGIC         UINT32_C(0x0130BA30)
 
 /* ---- files (block_files.c) ---- */
 
@@ -45,7 +45,7 @@ struct file_out {
 };
 PL_MUST_USE pl_status file_out_open(struct file_out *f, const char *path, struct pl_err *err);
 void file_out_put(struct file_out *f, const void *p, size_t n);
-void file_out_pad(struct file_out *f, size_t multiple); /* zeros up to the next multiple */
+void file_out_pad(struct file_out *f, size_t multiple);                        /* zeros up to the next multiple */
 void file_out_patch(struct file_out *f, uint64_t at, const void *p, size_t n); /* overwrites earlier bytes */
 /* Flushes, fsyncs when asked, closes. PL_IO names the file. */
 PL_MUST_USE pl_status file_out_close(struct file_out *f, bool sync, struct pl_err *err);
@@ -76,9 +76,10 @@ struct chunk_segments {
 };
 PL_MUST_USE pl_status chunk_segments_open(struct chunk_segments *s, const char *dir, struct pl_err *err);
 void chunk_segments_close(struct chunk_segments *s);
-/* The chunk at an index's chunk ref, CRC checked. Fills data, size and encoding only. *end (NULL allowed): offset behind it. */
-PL_MUST_USE pl_status chunk_segments_get(const struct chunk_segments *s, uint64_t ref, struct chunk_view *out, uint64_t *end,
-                                         struct pl_err *err);
+/* The chunk at an index's chunk ref, CRC checked. Fills data, size and encoding only. *end (NULL allowed): offset
+ * behind it. */
+PL_MUST_USE pl_status chunk_segments_get(const struct chunk_segments *s, uint64_t ref, struct chunk_view *out,
+                                         uint64_t *end, struct pl_err *err);
 
 struct chunk_writer {
     char dir[BLOCK_PATH_MAX];
@@ -87,7 +88,8 @@ struct chunk_writer {
     uint64_t segment_bytes_max;
 };
 void chunk_writer_init(struct chunk_writer *w);
-PL_MUST_USE pl_status chunk_writer_put(struct chunk_writer *w, const struct chunk_view *c, uint64_t *ref, struct pl_err *err);
+PL_MUST_USE pl_status chunk_writer_put(struct chunk_writer *w, const struct chunk_view *c, uint64_t *ref,
+                                       struct pl_err *err);
 PL_MUST_USE pl_status chunk_writer_finish(struct chunk_writer *w, struct pl_err *err);
 void chunk_writer_fini(struct chunk_writer *w);
 
@@ -124,7 +126,8 @@ struct index_reader {
     uint32_t symbol_count;
     uint64_t symbols_end;
     uint64_t *symbol_at;
-    /* Postings offset table: names in order, and where every stride-th entry of each name begins, from the table's start. */
+    /* Postings offset table: names in order, and where every stride-th entry of each name begins, from the table's
+     * start. */
     struct index_name *names;
     size_t name_count;
     uint32_t *entry_at;
@@ -143,8 +146,8 @@ struct index_name {
 struct index_value {
     pl_str value;
     uint64_t postings;
-    uint32_t k;     /* which one of its name's */
-    uint64_t next;  /* offset of the next table entry */
+    uint32_t k;    /* which one of its name's */
+    uint64_t next; /* offset of the next table entry */
 };
 
 /* A postings list in the file: n big-endian series refs, CRC checked. */
@@ -167,8 +170,8 @@ const struct index_name *index_find_name(const struct index_reader *r, pl_str na
 PL_MUST_USE pl_status index_value_at(const struct index_reader *r, const struct index_name *name, uint32_t k,
                                      struct index_value *out, struct pl_err *err);
 /* Goes on to value k + 1, which must exist. */
-PL_MUST_USE pl_status index_value_next(const struct index_reader *r, const struct index_name *name, struct index_value *v,
-                                       struct pl_err *err);
+PL_MUST_USE pl_status index_value_next(const struct index_reader *r, const struct index_name *name,
+                                       struct index_value *v, struct pl_err *err);
 /* The first value that is not below `value`; *found false: there is none. */
 PL_MUST_USE pl_status index_value_seek(const struct index_reader *r, const struct index_name *name, pl_str value,
                                        struct index_value *out, bool *found, struct pl_err *err);
@@ -185,8 +188,8 @@ struct series_cursor {
     uint64_t last_ref;
 };
 /* CRC checked; label_count is read. *next (NULL allowed): offset behind the entry. */
-PL_MUST_USE pl_status index_series_open(const struct index_reader *r, uint64_t ref, struct series_cursor *c, uint64_t *next,
-                                        struct pl_err *err);
+PL_MUST_USE pl_status index_series_open(const struct index_reader *r, uint64_t ref, struct series_cursor *c,
+                                        uint64_t *next, struct pl_err *err);
 /* label_count times. Refs of symbols. */
 PL_MUST_USE pl_status series_cursor_label(struct series_cursor *c, uint64_t *name_ref, uint64_t *value_ref,
                                           struct pl_err *err);

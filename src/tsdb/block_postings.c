@@ -1,9 +1,9 @@
 /* From matchers to the series refs of a block that may match: spec prometheus.md 10.10.
  *
- * Each matcher is one of: a short list of values named by it (equality, sets), or a scan over the values of its name. A matcher
- * that does not accept "" gives a list to intersect with; one that does, a list of what it refuses, to subtract. Short lists
- * go first. A scan that would look at more values than candidates are left is not made: the matcher is checked on the labels
- * of the candidates, which are read anyway.
+ * Each matcher is one of: a short list of values named by it (equality, sets), or a scan over the values of its name. A
+ * matcher that does not accept "" gives a list to intersect with; one that does, a list of what it refuses, to
+ * subtract. Short lists go first. A scan that would look at more values than candidates are left is not made: the
+ * matcher is checked on the labels of the candidates, which are read anyway.
  */
 #include "regex/regex.h"
 #include "tsdb/block_internal.h"
@@ -311,8 +311,8 @@ static pl_status scan(const struct block *b, struct pl_arena *a, const struct pl
     return PL_OK;
 }
 
-static pl_status apply_scan(const struct block *b, struct pl_arena *a, const struct plan *p, const struct series_select *q,
-                            struct refs *r, struct pl_err *err)
+static pl_status apply_scan(const struct block *b, struct pl_arena *a, const struct plan *p,
+                            const struct series_select *q, struct refs *r, struct pl_err *err)
 {
     struct refs u = {.n = 0};
 
@@ -333,9 +333,9 @@ static pl_status all_series(const struct block *b, struct pl_arena *a, struct re
 }
 
 /* All matchers of one kind, in the order given. */
-static pl_status apply_kind(const struct block *b, struct pl_arena *a, const struct series_select *q, struct plan *plans,
-                            size_t n, bool direct, bool negative, struct refs *r, struct block_candidates *out,
-                            struct pl_err *err)
+static pl_status apply_kind(const struct block *b, struct pl_arena *a, const struct series_select *q,
+                            struct plan *plans, size_t n, bool direct, bool negative, struct refs *r,
+                            struct block_candidates *out, struct pl_err *err)
 {
     for (size_t i = 0; i < n; i++) {
         struct plan *p = &plans[i];

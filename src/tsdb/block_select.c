@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-enum { CANCEL_EVERY = 256, SYMBOL_CACHE = 1024 };
+enum { CANCEL_EVERY = 256, SYMBOL_CACHE = 1024, PIN_BYTES = 64 };
 
 static pl_status no_memory(struct pl_err *err)
 {
@@ -38,9 +38,11 @@ static void unref_block(void *arg)
 /* Keeps the block for as long as the arena. */
 static pl_status pin_block(struct block *b, struct pl_arena *a, struct pl_err *err)
 {
-    /* pl_arena_on_free aborts past the limit: a first look keeps the common case a clean error. */
-    if (pl_arena_alloc_try(a, 64) == NULL) {
-        return no_memory(err);
+    /* pl_arena_on_free needs a few bytes and aborts past the limit, so the newest block must have them already. */
+    while ((size_t)(a->end - a->at) < PIN_BYTES) {
+        if (pl_arena_alloc_try(a, PIN_BYTES) == NULL) {
+            return no_memory(err);
+        }
     }
     block_ref(b);
     pl_arena_on_free(a, unref_block, b);
@@ -146,8 +148,8 @@ static pl_status without_deleted(struct pl_arena *a, struct chunk_view *c, const
 }
 
 /* Reads the chunk metas that touch the query's time and are not wholly deleted into s->metas; *n: how many. */
-static pl_status metas_read(struct selecting *s, struct series_cursor *c, const struct tombstone *t, size_t t_n, size_t *n,
-                            struct pl_err *err)
+static pl_status metas_read(struct selecting *s, struct series_cursor *c, const struct tombstone *t, size_t t_n,
+                            size_t *n, struct pl_err *err)
 {
     PL_TRY(series_cursor_chunks(c, err));
     if (c->chunk_count > s->meta_cap) {
@@ -210,8 +212,8 @@ static pl_status chunks_read(struct selecting *s, size_t metas, const struct tom
 /* ---- select ---- */
 
 /* Fills *out and sets *take when the series belongs to the answer. */
-static pl_status series_read(struct selecting *s, const struct block_candidates *c, uint32_t ref, struct series_view *out,
-                             bool *take, struct pl_err *err)
+static pl_status series_read(struct selecting *s, const struct block_candidates *c, uint32_t ref,
+                             struct series_view *out, bool *take, struct pl_err *err)
 {
     const struct tombstone *t = NULL;
     size_t t_n = s->b->tombstones.n > 0 ? tombstones_of(&s->b->tombstones, ref, &t) : 0, metas;
@@ -317,7 +319,9 @@ static void list_finish(struct str_list *l, size_t limit)
 {
     size_t n = 0;
 
-    qsort(l->v, l->n, sizeof(*l->v), str_cmp);
+    if (l->n > 0) {
+        qsort(l->v, l->n, sizeof(*l->v), str_cmp);
+    }
     for (size_t i = 0; i < l->n; i++) {
         if (n == 0 || !pl_str_eq(l->v[n - 1], l->v[i])) {
             l->v[n++] = l->v[i];

@@ -71,8 +71,8 @@ void block_writer_destroy(struct block_writer *w)
     pl_free(w);
 }
 
-/* Times of the first and last sample, from the chunk itself: the given ones may be bounds only, and nothing unreadable may reach
- * a block. */
+/* Times of the first and last sample, from the chunk itself: the given ones may be bounds only, and nothing unreadable
+ * may reach a block. */
 static pl_status chunk_check(struct block_writer *w, const struct chunk_view *c, struct index_chunk *meta,
                              struct pl_err *err)
 {

@@ -1,5 +1,6 @@
-/* Chunk segment files, spec prometheus.md 10.2: a header of eight bytes, then uvarint length, encoding byte, data, CRC-32C of
- * encoding and data. A chunk ref is the segment's number from 0 in the high and the byte offset in the low 32 bits. */
+/* Chunk segment files, spec prometheus.md 10.2: a header of eight bytes, then uvarint length, encoding byte, data,
+ * CRC-32C of encoding and data. A chunk ref is the segment's number from 0 in the high and the byte offset in the low
+ * 32 bits. */
 #include "base/hash.h"
 #include "codec/varint.h"
 #include "tsdb/block_internal.h"

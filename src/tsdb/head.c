@@ -1,5 +1,10 @@
 #include "tsdb/head.h"
 
+#include "base/clock.h"
+
+#include <errno.h>
+#include <time.h>
+
 enum { TABLE_FIRST = 64 };
 
 struct head *head_create(const struct tsdb_options *o, pl_str tenant)
@@ -70,6 +75,7 @@ void head_destroy(struct head *h)
     pl_free(h->free_slots);
     u64_map_fini(&h->alias);
     u64_map_fini(&h->foreign);
+    u64_map_fini(&h->reserved);
     pl_free(h->table);
     pl_free(h->wire);
     postings_destroy(h->postings);
@@ -87,6 +93,22 @@ void head_destroy(struct head *h)
 void head_pin(struct head *h)
 {
     PL_ASSERT(pthread_rwlock_rdlock(&h->pins) == 0);
+}
+
+/* A long query holds its pin for as long as it gathers; while a writer waits for it, new pushes wait too. So the writer waits
+ * a little, lets them pass, and tries again, longer each time. */
+void head_pin_exclusive(struct head *h)
+{
+    for (int64_t wait_ns = 5 * PL_NS_PER_MS;; wait_ns = PL_MIN(wait_ns * 2, PL_NS_PER_S)) {
+        int64_t until = pl_now_unix_ns() + wait_ns; /* the thread sanitizer knows only this form */
+        struct timespec ts = {.tv_sec = until / PL_NS_PER_S, .tv_nsec = until % PL_NS_PER_S};
+        int e = pthread_rwlock_timedwrlock(&h->pins, &ts);
+        if (e == 0) {
+            return;
+        }
+        PL_ASSERT(e == ETIMEDOUT);
+        pl_sleep_ns(wait_ns);
+    }
 }
 
 void head_unpin(struct head *h)

@@ -41,7 +41,7 @@ struct head_series {
     uint8_t tail_class;
     uint8_t has_t;           /* app.t is meaningful */
     uint8_t logged;          /* its series record is in the WAL */
-    uint8_t live;            /* set by the creator under the index lock, cleared under pins (write) */
+    _Atomic uint8_t live;    /* set last by the creator under the index lock, cleared under exclusive pins */
     uint32_t chunk_count;    /* entries of head_cold.chunks */
 };
 PL_STATIC_ASSERT(sizeof(struct xor_appender) == 32, "the series is one cache line");
@@ -114,6 +114,7 @@ struct head {
     size_t quarantine_count, quarantine_cap;
     struct u64_map alias;   /* WAL reference -> slot, where they differ */
     struct u64_map foreign; /* slot -> WAL reference */
+    struct u64_map reserved; /* references of chunks on disk without a series -> the newest chunk file that may hold them */
     uint32_t metric_name_id; /* symbol of __name__ */
 
     pthread_rwlock_t wire_lock;
@@ -143,12 +144,18 @@ static inline struct head_cold *head_cold_of(const struct head *h, uint32_t slot
 {
     return &head_page_of(h, slot)->cold[slot % HEAD_PAGE_SERIES];
 }
+static inline bool head_is_live(const struct head_series *s)
+{
+    return atomic_load_explicit(&s->live, memory_order_acquire) != 0; /* pairs with head_new_series_locked */
+}
 static inline uint32_t head_shard_of(uint32_t slot)
 {
     return slot >> HEAD_PAGE_BITS & (HEAD_SHARD_COUNT - 1);
 }
 
 /* ---- head.c ---- */
+/* Shuts out appenders and readers; ends by head_unpin. */
+void head_pin_exclusive(struct head *h);
 struct head *head_create(const struct tsdb_options *o, pl_str tenant);
 void head_destroy(struct head *h); /* NULL allowed; closes chunks and WAL without flushing */
 void head_pin(struct head *h);

@@ -442,6 +442,9 @@ static pl_status call_prepare(struct call *c, uint32_t **order, struct pl_err *e
         PL_DCHECK(ref <= UINT32_MAX);
         c->slots[i] = (uint32_t)ref;
         samples += b->series[i].sample_count;
+        if (ref == 0 && b->series[i].labels.n > UINT16_MAX) {
+            return pl_fail(err, PL_INVALID, "series with %zu labels", b->series[i].labels.n);
+        }
         if (ref == 0) {
             unknown[unknown_count++] = i;
         } else {

@@ -40,7 +40,7 @@ struct hc_node {
 };
 
 struct head_chunks {
-    char dir[PATH_MAX];
+    char *dir; /* owned */
     bool read_only;
     struct pl_mutex flush_lock; /* one flush at a time */
     struct pl_mutex lock;       /* all below */
@@ -349,8 +349,7 @@ pl_status head_chunks_open(struct head_chunks **out, pl_str dir, bool read_only,
     size_t count = 0;
     pl_status st;
 
-    PL_ASSERT(dir.n < sizeof(hc->dir));
-    memcpy(hc->dir, dir.p, dir.n);
+    hc->dir = pl_str_dup(dir);
     hc->read_only = read_only;
     pl_mutex_init(&hc->flush_lock, PL_RANK_HEAD_CHUNKS);
     pl_mutex_init(&hc->lock, PL_RANK_HEAD_CHUNKS + 1);
@@ -395,6 +394,7 @@ void head_chunks_close(struct head_chunks *hc)
     pl_free(hc->files);
     pl_mutex_fini(&hc->lock);
     pl_mutex_fini(&hc->flush_lock);
+    pl_free(hc->dir);
     pl_free(hc);
 }
 

@@ -37,7 +37,7 @@ uint32_t head_chunks_newest(struct head_chunks *hc); /* 0 when none */
 /* Files kept mapped by an arena. Zero it, use it for one call; the arena's end releases the files. */
 struct head_chunk_pins {
     struct pl_arena *a;
-    void *last[4]; /* files pinned lately */
+    void *last[32]; /* files pinned lately */
     uint32_t next;
 };
 /* The bytes of a chunk: mapped, or copied from the buffer into the arena. */

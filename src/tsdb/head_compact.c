@@ -167,7 +167,7 @@ static void chunks_drop(struct head *h, int64_t mint)
         }
         pl_mutex_lock(&sh->lock);
         for (uint32_t k = 0; k < HEAD_PAGE_SERIES; k++) {
-            if (page->hot[k].live) {
+            if (head_is_live(&page->hot[k])) {
                 series_chunks_drop(h, sh, &page->hot[k], &page->cold[k], mint);
             }
         }
@@ -178,13 +178,13 @@ static void chunks_drop(struct head *h, int64_t mint)
 static bool alias_is_live(void *arg, uint64_t ref, uint64_t slot)
 {
     (void)ref;
-    return head_hot(arg, (uint32_t)slot)->live;
+    return head_is_live(head_hot(arg, (uint32_t)slot));
 }
 
 static bool foreign_is_live(void *arg, uint64_t slot, uint64_t ref)
 {
     (void)ref;
-    return head_hot(arg, (uint32_t)slot)->live;
+    return head_is_live(head_hot(arg, (uint32_t)slot));
 }
 
 /* Marks the series without samples as dead. No push and no query runs meanwhile: this is the one step that stops them,
@@ -195,13 +195,13 @@ static uint32_t *mark_dead(struct head *h, size_t *count)
     uint32_t *dead = NULL;
     size_t n = 0, cap = 0;
 
-    PL_ASSERT(pthread_rwlock_wrlock(&h->pins) == 0);
+    head_pin_exclusive(h);
     for (uint32_t first = 0; first < end; first += HEAD_PAGE_SERIES) {
         struct head_page *page = head_page_of(h, first);
         for (uint32_t k = 0; page != NULL && k < HEAD_PAGE_SERIES; k++) {
             struct head_series *s = &page->hot[k];
-            if (s->live && s->tail == NULL && s->chunk_count == 0) {
-                s->live = 0;
+            if (head_is_live(s) && s->tail == NULL && s->chunk_count == 0) {
+                *s = (struct head_series){.live = 0};
                 pl_array_reserve(dead, cap, n + 1);
                 dead[n++] = first + k;
             }
@@ -259,7 +259,7 @@ static pl_status relog_pages(struct head *h, uint32_t first, uint32_t last, stru
             uint64_t ref = slot + k;
             uint32_t n;
 
-            if (!s->live) {
+            if (!head_is_live(s)) {
                 continue;
             }
             ref = head_wal_ref(h, slot + k, &page->cold[k]);
@@ -315,7 +315,7 @@ static pl_status relog_aliases(struct head *h, struct pl_err *err)
     pl_mutex_unlock(&h->index);
     head_pin(h);
     for (size_t i = 0; i < n; i++) {
-        if (!head_hot(h, (uint32_t)v[i].value)->live) {
+        if (!head_is_live(head_hot(h, (uint32_t)v[i].value))) {
             continue;
         }
         pl_buf_reset(&series);
@@ -385,7 +385,7 @@ pl_status head_truncate_files(struct head *h, pl_str wal_dir, struct pl_err *err
 
 void head_barrier(struct head *h, int64_t min_valid_ms)
 {
-    PL_ASSERT(pthread_rwlock_wrlock(&h->pins) == 0);
+    head_pin_exclusive(h);
     if (min_valid_ms > atomic_load_explicit(&h->min_valid_ms, memory_order_relaxed)) {
         atomic_store_explicit(&h->min_valid_ms, min_valid_ms, memory_order_release);
     }

@@ -492,7 +492,7 @@ static pl_status filter_series(struct match *m, const struct matcher *mt)
         const struct head_cold *c = head_cold_of(m->h, slots[i]);
         pl_str value = PL_STR_NULL;
 
-        if (!head_hot(m->h, slots[i])->live) {
+        if (!head_is_live(head_hot(m->h, slots[i]))) {
             continue; /* its labels may be freed at any time */
         }
         for (uint32_t k = 0; k < c->label_count; k++) {

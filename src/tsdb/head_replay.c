@@ -202,9 +202,6 @@ static void chunk_loaded(void *arg, uint64_t ref, const struct head_chunk *c)
     struct replay *r = arg;
 
     r->ref_max = PL_MAX(r->ref_max, ref);
-    if (c->maxt_ms < r->min_valid) {
-        return; /* its time is in a block */
-    }
     pl_array_reserve(r->chunks, r->chunk_cap, r->chunk_count + 1);
     r->chunks[r->chunk_count++] = (struct loaded_chunk){.ref = ref, .c = *c};
 }
@@ -235,6 +232,9 @@ static void chunks_attach(struct replay *r, uint64_t ref, uint32_t slot)
     }
     for (; lo < r->chunk_count && r->chunks[lo].ref == ref; lo++) {
         const struct head_chunk *c = &r->chunks[lo].c;
+        if (c->maxt_ms < r->min_valid) {
+            continue; /* its time is in a block */
+        }
         if (s->has_t && c->mint_ms <= s->app.t) {
             continue; /* overlaps what is there: the log has these samples or had them first */
         }
@@ -261,7 +261,7 @@ static uint32_t ref_slot(struct head *h, uint64_t ref)
     if (ref == 0 || ref >= h->slot_next || head_page_of(h, (uint32_t)ref) == NULL) {
         return 0;
     }
-    return head_hot(h, (uint32_t)ref)->live && !head_cold_of(h, (uint32_t)ref)->foreign ? (uint32_t)ref : 0;
+    return head_is_live(head_hot(h, (uint32_t)ref)) && !head_cold_of(h, (uint32_t)ref)->foreign ? (uint32_t)ref : 0;
 }
 
 /* May this reference be the slot number itself? Only while the slots stay about as many as the series. */
@@ -271,7 +271,7 @@ static bool ref_fits(struct head *h, uint64_t ref)
         return false;
     }
     return ref >= (uint64_t)h->page_cap << HEAD_PAGE_BITS || head_page_of(h, (uint32_t)ref) == NULL ||
-           !head_hot(h, (uint32_t)ref)->live;
+           !head_is_live(head_hot(h, (uint32_t)ref));
 }
 
 static void ref_alias(struct replay *r, uint64_t ref, uint32_t slot)
@@ -505,13 +505,29 @@ static void rename_lost(struct replay *r)
     }
 }
 
+/* Chunk files may hold chunks of series that the log no longer knows. No new series may get such a number before the files
+ * are gone, or the next opening would give it another series' chunks. */
+static void reserve_orphans(struct replay *r)
+{
+    uint32_t newest = head_chunks_newest(r->h->chunks);
+    uint64_t last = 0;
+
+    for (size_t i = 0; i < r->chunk_count; i++) {
+        uint64_t ref = r->chunks[i].ref;
+        if (ref != last && ref != 0 && ref_slot(r->h, ref) == 0 && ref <= UINT32_MAX) {
+            u64_map_put(&r->h->reserved, ref, newest);
+        }
+        last = ref;
+    }
+}
+
 /* Slots below slot_next that no series took may be given out again, unless the log or a chunk file knows the number. */
 static void free_slots_find(struct replay *r)
 {
     struct head *h = r->h;
 
     for (uint32_t slot = h->slot_next; slot-- > 1;) {
-        if (head_page_of(h, slot) != NULL && head_hot(h, slot)->live) {
+        if (head_page_of(h, slot) != NULL && head_is_live(head_hot(h, slot))) {
             continue;
         }
         /* Chunks of series that are gone may still lie in files under this number: out of use until they are deleted. */
@@ -548,6 +564,7 @@ pl_status head_replay(struct head *h, pl_str dir, struct tsdb_progress *progress
         rename_lost(r);
         r->renamed_count = 0;
         free_slots_find(r);
+        reserve_orphans(r);
         pl_mutex_lock(&h->index);
         head_quarantine_add_locked(h, r->renamed, r->renamed_count, head_chunks_newest(h->chunks));
         pl_mutex_unlock(&h->index);

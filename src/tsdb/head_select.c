@@ -136,7 +136,7 @@ static pl_status matching_slots(struct head *h, struct pl_arena *a, const struct
         if (i % CANCEL_EVERY == CANCEL_EVERY - 1 && select_canceled(q)) {
             return pl_fail(err, PL_CANCELED, "query canceled");
         }
-        if (head_hot(h, slots[i])->live && touches(h, slots[i], q->mint_ms, q->maxt_ms)) {
+        if (head_is_live(head_hot(h, slots[i])) && touches(h, slots[i], q->mint_ms, q->maxt_ms)) {
             slots[kept++] = slots[i];
             if (q->series_max != 0 && kept > q->series_max) {
                 return pl_fail(err, PL_LIMIT, "the query hit the max number of series limit (limit: %llu series)",

@@ -7,7 +7,7 @@ static bool series_has_labels(const struct head *h, uint32_t slot, struct labels
 {
     const struct head_cold *c = head_cold_of(h, slot);
 
-    if (!head_hot(h, slot)->live || c->label_count != ls.n) {
+    if (!head_is_live(head_hot(h, slot)) || c->label_count != ls.n) {
         return false;
     }
     for (uint32_t i = 0; i < c->label_count; i++) {
@@ -119,7 +119,7 @@ static uint32_t slot_take(struct head *h)
             PL_ASSERT(slot != 0);
         }
         /* A number that is some series' reference in the WAL cannot name another one. */
-    } while (PL_UNLIKELY(u64_map_get(&h->alias, slot, &ignored)));
+    } while (PL_UNLIKELY(u64_map_get(&h->alias, slot, &ignored) || u64_map_get(&h->reserved, slot, &ignored)));
     return slot;
 }
 
@@ -137,10 +137,17 @@ void head_quarantine_add_locked(struct head *h, const uint32_t *slots, size_t co
     memcpy(q->slots, slots, count * sizeof(*slots));
 }
 
+static bool reserved_still(void *arg, uint64_t ref, uint64_t chunk_file)
+{
+    (void)ref;
+    return *(const uint32_t *)arg <= chunk_file;
+}
+
 void head_quarantine_release_locked(struct head *h, uint32_t oldest_chunk_file)
 {
     size_t kept = 0;
 
+    u64_map_filter(&h->reserved, reserved_still, &oldest_chunk_file);
     for (size_t i = 0; i < h->quarantine_count; i++) {
         struct head_quarantine *q = &h->quarantine[i];
         if (oldest_chunk_file <= q->chunk_file) {
@@ -214,11 +221,13 @@ uint32_t head_new_series_locked(struct head *h, struct labels ls, uint64_t hash,
     postings_add_all(h->postings, slot);
     c = head_cold_of(h, slot);
     s = head_hot(h, slot);
-    PL_ASSERT(!s->live);
+    PL_ASSERT(!head_is_live(s));
     c->labels = ids;
     c->label_count = (uint16_t)ls.n;
     c->hash = hash;
-    *s = (struct head_series){.tail_class = SLAB_CLASS_NONE, .live = 1};
+    /* The rest of *s is zero since the page was made or the slot's last series went. */
+    PL_ASSERT(s->tail == NULL && s->chunk_count == 0 && !s->has_t && !s->logged);
+    atomic_store_explicit(&s->live, 1, memory_order_release); /* pairs with head_is_live */
     table_add(h, hash, slot);
     atomic_fetch_add_explicit(&h->series_count, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&h->created_total, 1, memory_order_relaxed);
@@ -229,7 +238,7 @@ void head_drop_series_locked(struct head *h, uint32_t slot)
 {
     struct head_cold *c = head_cold_of(h, slot);
 
-    PL_ASSERT(!head_hot(h, slot)->live);
+    PL_ASSERT(!head_is_live(head_hot(h, slot)));
     for (uint32_t i = 0; i < c->label_count; i++) {
         postings_remove(h->postings, c->labels[i * 2], c->labels[i * 2 + 1], slot);
     }
@@ -289,7 +298,7 @@ static void wire_resize(struct head *h, uint32_t mask, bool live_only)
     h->wire_mask = mask;
     h->wire_count = 0;
     for (uint32_t i = 0; i <= old_mask; i++) {
-        if (old[i].slot != 0 && (!live_only || head_hot(h, old[i].slot)->live)) {
+        if (old[i].slot != 0 && (!live_only || head_is_live(head_hot(h, old[i].slot)))) {
             wire_put(h, old[i]);
         }
     }

@@ -1,9 +1,9 @@
 /* Block index, reading: spec prometheus.md 10.7, versions 1 and 2.
  *
- * Opening checks the TOC, walks the symbol table and the postings offset table once (both CRC checked) and keeps a sample of
- * their offsets: about one byte a symbol and one eighth of a byte a label value. Series entries and postings lists are checked when
- * they are used. Version 1 differs in three ways: symbol refs are byte offsets, series refs too, and the postings offset table
- * is not sorted, so that all of its entries are kept and sorted here.
+ * Opening checks the TOC, walks the symbol table and the postings offset table once (both CRC checked) and keeps a
+ * sample of their offsets: about one byte a symbol and one eighth of a byte a label value. Series entries and postings
+ * lists are checked when they are used. Version 1 differs in three ways: symbol refs are byte offsets, series refs too,
+ * and the postings offset table is not sorted, so that all of its entries are kept and sorted here.
  */
 #include "base/hash.h"
 #include "codec/varint.h"
@@ -40,8 +40,8 @@ static const uint8_t *str_get(const uint8_t *p, const uint8_t *end, pl_str *out)
 }
 
 /* A section "u32 length, bytes, CRC" at `at`: checks that it lies in the file and its CRC. */
-static pl_status section(const struct index_reader *r, uint64_t at, const char *what, const uint8_t **p, const uint8_t **end,
-                         struct pl_err *err)
+static pl_status section(const struct index_reader *r, uint64_t at, const char *what, const uint8_t **p,
+                         const uint8_t **end, struct pl_err *err)
 {
     uint64_t limit = r->map.n - TOC_SIZE, size;
 
@@ -140,7 +140,8 @@ pl_status index_symbol(const struct index_reader *r, uint64_t ref, pl_str *out, 
         return PL_OK;
     }
     if (ref >= r->symbol_count) {
-        return pl_fail(err, PL_CORRUPT, "index: there is no symbol %llu of %u", (unsigned long long)ref, r->symbol_count);
+        return pl_fail(err, PL_CORRUPT, "index: there is no symbol %llu of %u", (unsigned long long)ref,
+                       r->symbol_count);
     }
     p = r->map.p + r->symbol_at[ref / SYMBOL_STRIDE];
     for (uint64_t skip = ref % SYMBOL_STRIDE;; skip--) {
@@ -306,8 +307,8 @@ static pl_status value_read(const struct index_reader *r, uint64_t at, uint32_t 
     return PL_OK;
 }
 
-pl_status index_value_at(const struct index_reader *r, const struct index_name *name, uint32_t k, struct index_value *out,
-                         struct pl_err *err)
+pl_status index_value_at(const struct index_reader *r, const struct index_name *name, uint32_t k,
+                         struct index_value *out, struct pl_err *err)
 {
     uint32_t from = k - k % r->stride;
 

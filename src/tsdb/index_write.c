@@ -1,10 +1,11 @@
 /* Block index, writing: version 2, spec prometheus.md 10.7.
  *
- * The symbol table stands first in the file but is known last, and series entries hold symbol numbers. So each series goes as a
- * record of pair numbers (a pair is one name="value") and chunk metas to a scratch file; at the end symbols are sorted and numbered,
- * the records are read back in order and become series entries, and each pair's postings fall out ascending.
- * Memory: each distinct string once, 20 to 40 bytes a pair, 4 bytes a label of a series (while finishing): about 180 MB for 1,000,000
- * series with 12 labels and 1,000,000 distinct pairs. The bound is what the caller adds.
+ * The symbol table stands first in the file but is known last, and series entries hold symbol numbers. So each series
+ * goes as a record of pair numbers (a pair is one name="value") and chunk metas to a scratch file; at the end symbols
+ * are sorted and numbered, the records are read back in order and become series entries, and each pair's postings fall
+ * out ascending. Memory: each distinct string once, 20 to 40 bytes a pair, 4 bytes a label of a series (while
+ * finishing): about 180 MB for 1,000,000 series with 12 labels and 1,000,000 distinct pairs. The bound is what the
+ * caller adds.
  */
 #include "base/arena.h"
 #include "base/hash.h"
@@ -455,7 +456,7 @@ static uint64_t write_postings_list(struct index_writer *w, const uint32_t *refs
 struct pair_order {
     uint64_t key; /* name number, value number */
     uint32_t id;
-    uint64_t at;  /* its postings in the file */
+    uint64_t at; /* its postings in the file */
 };
 
 static int pair_order_cmp(const void *a, const void *b)
@@ -549,7 +550,8 @@ pl_status index_writer_finish(struct index_writer *w, struct pl_err *err)
     file_out_pad(&w->out, SERIES_ALIGN);
     toc[1] = w->out.pos;
     PL_TRY(write_series(w, err));
-    /* COMPAT: the label index and its offset table are no longer written; Prometheus lets the TOC point at what follows. */
+    /* COMPAT: the label index and its offset table are no longer written; Prometheus lets the TOC point at what
+     * follows. */
     toc[2] = w->out.pos;
     file_out_pad(&w->out, 4);
     toc[4] = w->out.pos;

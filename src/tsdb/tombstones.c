@@ -89,7 +89,7 @@ size_t tombstones_of(const struct tombstones *t, uint64_t ref, const struct tomb
     while (lo + n < t->n && t->v[lo + n].ref == ref) {
         n++;
     }
-    *out = t->v + lo;
+    *out = n > 0 ? t->v + lo : NULL;
     return n;
 }
 

@@ -35,9 +35,9 @@ struct tsdb {
     int lock_fd; /* -1: none */
     struct head *head;
     struct tsdb_series_source source;
-    struct pl_mutex blocks_lock; /* the pointer below, and `broken` */
+    struct pl_mutex blocks_lock; /* the pointer below */
     struct block_set *blocks;
-    struct ulid *broken; /* blocks that did not open: said once */
+    struct ulid *broken; /* blocks to leave alone: they did not open (said once), or are being deleted */
     size_t broken_count, broken_cap;
     _Atomic uint64_t wal_corruptions, head_chunk_corruptions, compactions, compactions_failed, block_open_failures;
 };
@@ -515,6 +515,9 @@ static void retention_apply(struct tsdb *db)
         ulid_text(text, &block_meta_get(s->v[i])->id);
         pl_info("block is past retention: deleted", PL_KV_C("user", db->tenant), PL_KV_C("block", text));
         block_mark_deleted(s->v[i]);
+        /* A query may keep the folder for a while: it must not be found again. */
+        pl_array_reserve(db->broken, db->broken_cap, db->broken_count + 1);
+        db->broken[db->broken_count++] = block_meta_get(s->v[i])->id;
     }
     if (n < s->n) {
         blocks_set(db, v, n);

@@ -16,9 +16,9 @@ struct checking {
     bool has_meta, has_chunks, has_index;
     struct pl_arena arena[2]; /* label arrays of the series at hand and of the one before it, by turns */
     int turn;
-    uint32_t *refs;        /* of all series, as they stand in the file */
+    uint32_t *refs; /* of all series, as they stand in the file */
     size_t ref_count, ref_cap;
-    uint64_t pair_sum;     /* over all (series, label): compared with the postings */
+    uint64_t pair_sum; /* over all (series, label): compared with the postings */
     uint64_t label_count;
     uint64_t *segment_chunks; /* chunks that the index refers to, by segment */
     uint64_t samples, chunks;
@@ -112,7 +112,8 @@ static bool check_labels(struct checking *c, struct series_cursor *cur, struct l
     return true;
 }
 
-static void series_problem(struct checking *c, uint64_t ref, struct labels ls, const struct index_chunk *m, const char *what)
+static void series_problem(struct checking *c, uint64_t ref, struct labels ls, const struct index_chunk *m,
+                           const char *what)
 {
     struct pl_buf b;
     char path[BLOCK_PATH_MAX];
@@ -120,7 +121,8 @@ static void series_problem(struct checking *c, uint64_t ref, struct labels ls, c
     pl_buf_init(&b, 0);
     labels_text(&b, ls);
     pl_buf_byte(&b, '\0');
-    if (m != NULL && block__path(path, NULL, "%s/chunks/%06llu", c->b->dir, (unsigned long long)(m->ref >> 32) + 1) == PL_OK) {
+    if (m != NULL &&
+        block__path(path, NULL, "%s/chunks/%06llu", c->b->dir, (unsigned long long)(m->ref >> 32) + 1) == PL_OK) {
         verify__problem_at(c->r, path, m->ref & UINT32_MAX, "%s (series %s)", what, b.p);
     } else {
         verify__problem_at(c->r, c->index_path, index_series_offset(&c->b->index, ref), "%s (series %s)", what, b.p);
@@ -256,7 +258,8 @@ static bool has_label(struct checking *c, uint32_t ref, pl_str name, pl_str valu
 }
 
 /* One list. With `deep`, each of its series is asked for the label. */
-static void check_list(struct checking *c, pl_str name, const struct index_value *v, bool deep, uint64_t *sum, uint64_t *total)
+static void check_list(struct checking *c, pl_str name, const struct index_value *v, bool deep, uint64_t *sum,
+                       uint64_t *total)
 {
     struct postings_view p;
 
@@ -273,8 +276,9 @@ static void check_list(struct checking *c, pl_str name, const struct index_value
         }
         *sum += pair_mix(ref, name, v->value);
         if (deep && !has_label(c, ref, name, v->value)) {
-            verify__problem_at(c->r, c->index_path, v->postings, "postings of %.*s=\"%.*s\" name series %u, which has no such label",
-                               PL_STR_ARG(name), PL_STR_ARG(v->value), ref);
+            verify__problem_at(c->r, c->index_path, v->postings,
+                               "postings of %.*s=\"%.*s\" name series %u, which has no such label", PL_STR_ARG(name),
+                               PL_STR_ARG(v->value), ref);
             return;
         }
     }
@@ -303,8 +307,8 @@ static void check_all_lists(struct checking *c, bool deep, uint64_t *sum, uint64
     }
 }
 
-/* The lists must name exactly the labels of the series: compared by a sum over both sides, searched one by one when that
- * differs. */
+/* The lists must name exactly the labels of the series: compared by a sum over both sides, searched one by one when
+ * that differs. */
 static void check_postings(struct checking *c)
 {
     const struct index_name *all = index_find_name(&c->b->index, PL_STR(""));
@@ -321,8 +325,8 @@ static void check_postings(struct checking *c)
             same = pl_get_be32(p.be + 4 * i) == c->refs[i];
         }
         if (!same) {
-            verify__problem_at(c->r, c->index_path, v.postings, "the postings of all series list %zu, the file holds %zu", p.n,
-                               c->ref_count);
+            verify__problem_at(c->r, c->index_path, v.postings,
+                               "the postings of all series list %zu, the file holds %zu", p.n, c->ref_count);
         }
     }
     before = c->r->problems;
@@ -330,8 +334,8 @@ static void check_postings(struct checking *c)
     if (c->r->problems == before && (sum != c->pair_sum || total != c->label_count)) {
         check_all_lists(c, true, &ignored, &ignored);
         if (c->r->problems == before) {
-            verify__problem(c->r, c->index_path, "postings hold %llu labels, the series %llu", (unsigned long long)total,
-                            (unsigned long long)c->label_count);
+            verify__problem(c->r, c->index_path, "postings hold %llu labels, the series %llu",
+                            (unsigned long long)total, (unsigned long long)c->label_count);
         }
     }
 }
@@ -390,6 +394,7 @@ static void check_meta(struct checking *c, uint64_t problems_before)
         compare_count(c, path, "series", m->series_count, c->ref_count);
         compare_count(c, path, "chunks", m->chunk_count, c->chunks);
         compare_count(c, path, "samples", m->sample_count, c->samples);
+        compare_count(c, path, "tombstones", m->tombstone_count, c->b->tombstones.n);
     }
 }
 
@@ -398,11 +403,13 @@ static void open_parts(struct checking *c)
     char path[BLOCK_PATH_MAX];
     struct block *b = c->b;
 
-    c->has_meta = block__path(path, &c->err, "%s/meta.json", b->dir) == PL_OK && block__meta_read(&b->meta, path, &c->err) == PL_OK;
+    c->has_meta = block__path(path, &c->err, "%s/meta.json", b->dir) == PL_OK &&
+                  block__meta_read(&b->meta, path, &c->err) == PL_OK;
     if (!c->has_meta) {
         verify__problem(c->r, path, "%s", c->err.msg);
     }
-    c->has_chunks = block__path(path, &c->err, "%s/chunks", b->dir) == PL_OK && chunk_segments_open(&b->chunks, path, &c->err) == PL_OK;
+    c->has_chunks = block__path(path, &c->err, "%s/chunks", b->dir) == PL_OK &&
+                    chunk_segments_open(&b->chunks, path, &c->err) == PL_OK;
     if (!c->has_chunks) {
         verify__problem(c->r, path, "%s", c->err.msg);
     }
@@ -410,7 +417,8 @@ static void open_parts(struct checking *c)
     if (!c->has_index) {
         verify__problem(c->r, c->index_path, "%s", c->err.msg);
     }
-    if (block__path(path, &c->err, "%s/tombstones", b->dir) != PL_OK || tombstones_read(&b->tombstones, path, &c->err) != PL_OK) {
+    if (block__path(path, &c->err, "%s/tombstones", b->dir) != PL_OK ||
+        tombstones_read(&b->tombstones, path, &c->err) != PL_OK) {
         verify__problem(c->r, path, "%s", c->err.msg);
     }
 }
@@ -421,8 +429,7 @@ void verify__block(struct verify_report *r, struct verify_scratch *scratch, cons
     uint64_t before = r->problems;
 
     r->blocks++;
-    if (block__path(c.b->dir, NULL, "%s", dir) != PL_OK ||
-        block__path(c.index_path, NULL, "%s/index", dir) != PL_OK) {
+    if (block__path(c.b->dir, NULL, "%s", dir) != PL_OK || block__path(c.index_path, NULL, "%s/index", dir) != PL_OK) {
         verify__problem(r, dir, "its path is too long");
         pl_free(c.b);
         return;

@@ -23,7 +23,7 @@ struct wal_batch {
 };
 
 struct wal {
-    char dir[PATH_MAX];
+    char *dir; /* owned */
     uint64_t segment_bytes;
     bool snappy;
     struct pl_mutex lock;
@@ -68,11 +68,7 @@ pl_status wal_create(struct wal **out, pl_str dir, uint32_t segment, uint64_t se
 {
     struct wal *w = pl_new(struct wal);
 
-    if (dir.n >= sizeof(w->dir)) {
-        pl_free(w);
-        return pl_fail(err, PL_IO, "WAL directory name too long");
-    }
-    memcpy(w->dir, dir.p, dir.n);
+    w->dir = pl_str_dup(dir);
     w->segment_bytes = PL_MAX(segment_bytes, (uint64_t)WAL_PAGE_BYTES * 2);
     w->snappy = snappy;
     w->segment = segment;
@@ -80,6 +76,7 @@ pl_status wal_create(struct wal **out, pl_str dir, uint32_t segment, uint64_t se
     w->fd = segment_open(w, segment);
     if (w->fd < 0) {
         int e = errno;
+        pl_free(w->dir);
         pl_free(w);
         return pl_fail(err, PL_IO, "create WAL segment %.*s/%08u: %s", PL_STR_ARG(dir), segment, strerror(e));
     }
@@ -245,7 +242,7 @@ static int batch_write(struct wal *w)
 
 static void batch_reset(struct wal_batch *b)
 {
-    enum { KEEP_BYTES = 4 << 20 };
+    enum { KEEP_BYTES = 256 << 10 }; /* of an idle tenant, twice */
 
     if (b->buf.cap > KEEP_BYTES) {
         pl_buf_fini(&b->buf);
@@ -418,5 +415,6 @@ void wal_close(struct wal *w)
     }
     pl_cond_fini(&w->done);
     pl_mutex_fini(&w->lock);
+    pl_free(w->dir);
     pl_free(w);
 }

@@ -5,9 +5,9 @@
 #include <stddef.h>
 
 struct ui_asset {
-    const char *path;         /* below ui/; "" is the page itself */
+    const char *path; /* below ui/; "" is the page itself */
     const char *content_type;
-    const char *etag;         /* with its quotes */
+    const char *etag; /* with its quotes */
     const char *etag_gzip;
     const unsigned char *plain;
     size_t plain_size;

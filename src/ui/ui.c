@@ -2,10 +2,10 @@
 
 #include "ui/assets.h"
 
-/* Nothing but this server: no inline script, no other host, not inside a foreign frame. uPlot sets styles from script, which
- * style-src does not concern. */
-#define UI_POLICY                                                                                                      \
-    PL_STR("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "       \
+/* Nothing but this server: no inline script, no other host, not inside a foreign frame. uPlot sets styles from script,
+ * which style-src does not concern. */
+#define UI_POLICY                                                                                                \
+    PL_STR("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " \
            "base-uri 'none'; form-action 'none'; frame-ancestors 'self'")
 
 static const struct ui_asset *find(pl_str path)
@@ -67,7 +67,8 @@ void ui_page(void *settings, struct http_request *req, struct http_response *res
     serve(find(PL_STR_NULL), req, resp);
 }
 
-/* The prefix comes from the configuration, which takes paths only: no quotes, no control characters. Others are left out. */
+/* The prefix comes from the configuration, which takes paths only: no quotes, no control characters. Others are left
+ * out. */
 static void settings_json(const struct ui_settings *s, struct http_response *resp)
 {
     resp->content_type = "application/json";

@@ -1,9 +1,10 @@
 /* ui/ui.h - the web page at "/": an expression box, a graph and a table, served from the binary.
  *
- * Promise: answers come from constant memory, gzipped where the client accepts it, with an ETag; the page loads nothing from
- * elsewhere (and its Content-Security-Policy forbids it to). All its links are relative, so any path prefix works.
+ * Promise: answers come from constant memory, gzipped where the client accepts it, with an ETag; the page loads nothing
+ * from elsewhere (and its Content-Security-Policy forbids it to). All its links are relative, so any path prefix works.
  * Threads: any; struct ui_settings is read only.
- * Not here: routes (app): GET "/" -> ui_page, GET "/ui/{name}" -> ui_file, both with a struct ui_settings as arg, no tenant, no gzip.
+ * Not here: routes (app): GET "/" -> ui_page, GET "/ui/{name}" -> ui_file, both with a struct ui_settings as arg, no
+ * tenant, no gzip.
  */
 #ifndef PL_UI_UI_H
 #define PL_UI_UI_H

@@ -64,7 +64,7 @@ def requests(end):
     # what is wrong with a request
     out += [("query", {"query": q, "time": end}) for q in (
         "", "sum(", "up{", "rate(up)", "up[5m]]", "foo bar", "1 + ", "sum by job (up)", "up{job=~\"*\"}", "unknown_function(1)", "{}", "up == on () up[1m]",
-        "requests_total / on (job) temperature_celsius", "label_replace(up, \"a-b\", \"\", \"job\", \"(\")", "up <", "'<&>'{")]
+        "label_replace(up, \"a-b\", \"\", \"job\", \"(\")", "up <", "'<&>'{")]
     out += [("query", {"query": "1", "time": "x"}), ("query", {"query": "1", "timeout": "x"}), ("query", {"query": "1", "lookback_delta": "x"}),
             ("query", {"query": "1", "limit": "-1"}), ("query", {"query": "1", "limit": "x"}), ("query", {}),
             ("query_range", {"query": "1"}), ("query_range", {"query": "1", "start": 1, "end": "x"}),

@@ -10,7 +10,7 @@ import tempfile
 import unittest
 import urllib.parse
 
-from node import PALLIUM, Process, free_port, http, need, wait_for
+from node import PALLIUM, PALLIUMCTL, Process, free_port, http, need, wait_for
 
 BLOCK_TOOL = os.environ.get("BLOCK_TOOL", os.path.join(os.path.dirname(PALLIUM), "test", "unit", "tsdb", "block_tool"))
 START = 1700006400  # where block_tool's samples begin, seconds
@@ -223,6 +223,22 @@ class Blocks(unittest.TestCase):
         theirs = lines(run("promtool", "tsdb", "dump", path))
         self.assertLess(len(theirs), len(want))
         self.assertEqual(lines(run(BLOCK_TOOL, "dump", block)), theirs)
+        if os.path.isfile(PALLIUMCTL):
+            self.verify(path, block)
+
+    def verify(self, path, block):
+        """palliumctl finds nothing in what Prometheus left behind (block, tombstones, WAL), and one changed byte."""
+        p = subprocess.run([PALLIUMCTL, "tsdb", "verify", path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+        self.assertEqual((p.returncode, p.stdout), (0, b""), p.stderr)
+        chunks = os.path.join(block, "chunks", "000001")
+        with open(chunks, "r+b") as f:
+            f.seek(5000)
+            byte = f.read(1)[0]
+            f.seek(5000)
+            f.write(bytes([byte ^ 16]))
+        p = subprocess.run([PALLIUMCTL, "tsdb", "verify", path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+        self.assertEqual(p.returncode, 1)
+        self.assertIn(chunks + " at offset ", p.stdout.decode())
 
     def compare_matchers(self, api, block, matchers, span):
         theirs = self.ask(api + "/series", {"match[]": selector(matchers), **span})

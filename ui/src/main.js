@@ -10,8 +10,10 @@ import { drawTable } from "./table.js";
 const $ = (id) => document.getElementById(id);
 const RANGES = [60, 300, 900, 1800, 3600, 7200, 21600, 43200, 86400, 172800, 604800, 1209600, 2592000, 7776000, 31536000];
 const HISTORY_MAX = 50;
+const EXPR_PIXELS_MAX = 320;
 const STEP_POINTS_MAX = 11000;
 const FIRST_EXPR = "process_resident_memory_bytes";
+const FIRST_RANGE = 300; // a node that has just started fills it soon
 const EXAMPLES = [
   ["Memory", "process_resident_memory_bytes"],
   ["Samples in per second", "sum by (user) (rate(cortex_distributor_received_samples_total[1m]))"],
@@ -74,7 +76,7 @@ function writeUrl() {
 function grow() {
   const box = $("expr");
   box.style.height = "auto";
-  box.style.height = Math.min(box.scrollHeight + 2, 320) + "px";
+  box.style.height = Math.min(box.scrollHeight + 2, EXPR_PIXELS_MAX) + "px";
 }
 
 function showControls() {
@@ -456,7 +458,11 @@ async function start() {
   if (theme) document.documentElement.dataset.theme = theme;
   state.refresh = load("refresh", 15);
   state.utc = load("utc", false);
-  if (!readUrl()) state.expr = load("history", [])[0] || FIRST_EXPR;
+  const linked = readUrl();
+  if (!linked) {
+    state.expr = load("history", [])[0] || FIRST_EXPR;
+    state.range = FIRST_RANGE;
+  }
   wireExpr();
   wireBar();
   wirePage();
@@ -466,7 +472,7 @@ async function start() {
   $("tenant-box").hidden = !settings.auth;
   if (settings.auth) setTenant($("tenant").value);
   $("expr").focus({ preventScroll: true });
-  run({ quiet: true });
+  run({ quiet: !linked });
 }
 
 start();

@@ -1,5 +1,6 @@
-/* Remote write bodies: snappy, then the zero-copy walk, checked against a decoder that is written as plainly as the format's rules are.
- * A body that is not snappy is taken as the bare message, so that the fuzzer reaches the walk by either way. */
+/* Remote write bodies: snappy, then the zero-copy walk, checked against a decoder that is written as plainly as the
+ * format's rules are. A body that is not snappy is taken as the bare message, so that the fuzzer reaches the walk by
+ * either way. */
 #include "codec/remote_write.h"
 #include "codec/snappy.h"
 
@@ -7,11 +8,11 @@
 
 enum { DECODED_MAX = 1 << 20, NAIVE_MAX = 1 << 16 };
 
-#define REQUIRE(c)                                                                                                     \
-    do {                                                                                                               \
-        if (!(c)) {                                                                                                    \
-            abort();                                                                                                   \
-        }                                                                                                              \
+#define REQUIRE(c)   \
+    do {             \
+        if (!(c)) {  \
+            abort(); \
+        }            \
     } while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -262,7 +263,8 @@ static struct digest digest_series(const struct remote_write *rw, struct pl_aren
         REQUIRE(s->sample_first == next);
         next += s->sample_count;
         for (uint32_t k = 0; k < s->sample_count; k++) {
-            d.sum = add_u64(add_u64(d.sum, (uint64_t)rw->t[s->sample_first + k]), pl_f64_bits(rw->v[s->sample_first + k]));
+            d.sum =
+                add_u64(add_u64(d.sum, (uint64_t)rw->t[s->sample_first + k]), pl_f64_bits(rw->v[s->sample_first + k]));
         }
         digest_labels(&d, s, a);
         d.histograms += s->histogram_count;
@@ -289,7 +291,8 @@ static void check_message(pl_str m)
         walked = digest_series(&rw, &a);
         walked.metadata = rw.metadata_count;
         REQUIRE(walked.series == naive.series && walked.samples == naive.samples && walked.labels == naive.labels);
-        REQUIRE(walked.histograms == naive.histograms && walked.exemplars == naive.exemplars && walked.metadata == naive.metadata);
+        REQUIRE(walked.histograms == naive.histograms && walked.exemplars == naive.exemplars &&
+                walked.metadata == naive.metadata);
         REQUIRE(walked.labels_ok == naive.labels_ok);
         if (rw.metadata_count == 0) { /* metadata may lie between the series: then the orders differ */
             REQUIRE(walked.sum == naive.sum || !walked.labels_ok);

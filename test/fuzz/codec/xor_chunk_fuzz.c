@@ -1,5 +1,6 @@
 /* Two properties of the XOR chunk coder.
- *  - Any bytes: decoding ends in a status, and resume agrees with it. What decodes is encoded again, and that decodes to the same.
+ *  - Any bytes: decoding ends in a status, and resume agrees with it. What decodes is encoded again, and that decodes
+ * to the same.
  *  - The input as samples: encode, decode, and resume in the middle give the same bytes. */
 #include "codec/xor_chunk.h"
 

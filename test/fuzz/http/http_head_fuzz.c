@@ -2,8 +2,8 @@
  *
  * Properties, beyond survival:
  * - however the stream is cut into reads, the same requests with the same bodies come out, or the same refusal;
- * - a head that is taken is what RFC 9112 lets every other parser read in the same way (checked by a naive second look at its
- *   lines: no bare CR or LF, no folding, one Host, at most one length, never both framings);
+ * - a head that is taken is what RFC 9112 lets every other parser read in the same way (checked by a naive second look
+ * at its lines: no bare CR or LF, no folding, one Host, at most one length, never both framings);
  * - a chunked body equals what a naive decoder of the whole text makes of it.
  */
 #include <stdint.h>
@@ -35,7 +35,8 @@ static pl_str take_line(pl_str *text)
 
     check(end != SIZE_MAX);
     *text = pl_str_sub(*text, end + 2, text->n);
-    check(pl_str_find(line, '\r') == SIZE_MAX && pl_str_find(line, '\n') == SIZE_MAX && pl_str_find(line, 0) == SIZE_MAX);
+    check(pl_str_find(line, '\r') == SIZE_MAX && pl_str_find(line, '\n') == SIZE_MAX &&
+          pl_str_find(line, 0) == SIZE_MAX);
     return line;
 }
 
@@ -96,7 +97,9 @@ static bool naive_chunks(pl_str in, struct pl_buf *body)
         in = pl_str_sub(in, end + 2, in.n);
         while (digits < line.n && line.p[digits] != ';') {
             char c = line.p[digits++];
-            int d = c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1;
+            int d = c >= '0' && c <= '9'                     ? c - '0'
+                    : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
+                                                             : -1;
             if (d < 0 || digits > 15) {
                 return false;
             }
@@ -127,7 +130,8 @@ struct reader {
 
 static bool arrive(struct reader *r)
 {
-    size_t n = r->cut == 0 ? r->in.n : 1 + (r->cut = r->cut * 1103515245 + 12345, (r->cut >> 16) % (r->cut % 7 == 0 ? 400 : 9));
+    size_t n = r->cut == 0 ? r->in.n
+                           : 1 + (r->cut = r->cut * 1103515245 + 12345, (r->cut >> 16) % (r->cut % 7 == 0 ? 400 : 9));
 
     if (r->seen == r->in.n) {
         return false;
@@ -188,8 +192,8 @@ static bool read_request(struct reader *r, struct trace *t, struct http_head *h)
     }
     check(used <= r->seen - r->at && used <= HTTP_HEAD_BYTES_MAX);
     check_head(h, pl_str_sub(r->in, r->at, r->at + used));
-    pl_buf_printf(&t->text, "%d %u %u+%u %u+%u %u %d%d%d", (int)h->method_id, h->version_minor, h->path.at, h->path.n, h->query.at,
-                  h->query.n, h->header_count, h->chunked, h->conn_close, h->expect_continue);
+    pl_buf_printf(&t->text, "%d %u %u+%u %u+%u %u %d%d%d", (int)h->method_id, h->version_minor, h->path.at, h->path.n,
+                  h->query.at, h->query.n, h->header_count, h->chunked, h->conn_close, h->expect_continue);
     r->at += used;
     if (h->chunked) {
         return read_chunked(r, t);
@@ -232,8 +236,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pl_buf_fini(&cuts.text);
 
     pl_arena_init(&arena, 0);
-    if (http_params(&(struct http_request){.method = HTTP_GET, .query = pl_str_of((const char *)data, size), .arena = &arena}, &params,
-                    &count, NULL) == PL_OK) {
+    if (http_params(
+            &(struct http_request){.method = HTTP_GET, .query = pl_str_of((const char *)data, size), .arena = &arena},
+            &params, &count, NULL) == PL_OK) {
         for (size_t i = 0; i < count; i++) {
             check(params[i].name.n + params[i].value.n <= size);
         }

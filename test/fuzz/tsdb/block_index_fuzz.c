@@ -1,5 +1,6 @@
-/* A hostile index file. Its checksums are made right first (they would stop nearly every input), then it is opened and used as a
- * query would. What opens keeps its promises: each value of each name is found by seeking it, in order; a select ends in a status. */
+/* A hostile index file. Its checksums are made right first (they would stop nearly every input), then it is opened and
+ * used as a query would. What opens keeps its promises: each value of each name is found by seeking it, in order; a
+ * select ends in a status. */
 #include "base/hash.h"
 #include "codec/varint.h"
 #include "tsdb/block_internal.h"

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
 #include <cmocka.h>
 
 static void check_buf(struct pl_buf *b, const char *want)
@@ -28,7 +29,8 @@ static void strings_by_place(void **state)
         {PL_STR_INIT("up"), "\"up\"", "\"up\"", "\"up\""},
         {PL_STR_INIT("a<b>&c"), "\"a\\u003cb\\u003e\\u0026c\"", "\"a<b>&c\"", "\"a\\u003cb\\u003e\\u0026c\""},
         {PL_STR_INIT("\t\n\r\"\\"), "\"\\t\\n\\r\\\"\\\\\"", "\"\\t\\n\\r\\\"\\\\\"", "\"\\t\\n\\r\\\"\\\\\""},
-        {PL_STR_INIT("\b\f\x01\x7f"), "\"\\u0008\\u000c\\u0001\x7f\"", "\"\\u0008\\u000c\\u0001\x7f\"", "\"\\b\\f\\u0001\x7f\""},
+        {PL_STR_INIT("\b\f\x01\x7f"), "\"\\u0008\\u000c\\u0001\x7f\"", "\"\\u0008\\u000c\\u0001\x7f\"",
+         "\"\\b\\f\\u0001\x7f\""},
         {PL_STR_INIT("\xc3\xa9\xe2\x80\xa8\xe2\x80\xa9\xe2\x80\xaa"), "\"\xc3\xa9\\u2028\\u2029\xe2\x80\xaa\"",
          "\"\xc3\xa9\xe2\x80\xa8\xe2\x80\xa9\xe2\x80\xaa\"", "\"\xc3\xa9\\u2028\\u2029\xe2\x80\xaa\""},
         {PL_STR_INIT("\0x"), "\"\\u0000x\"", "\"\\u0000x\"", "\"\\u0000x\""},
@@ -55,9 +57,12 @@ static void bytes_that_are_not_utf8(void **state)
         pl_str in;
         const char *want;
     } cases[] = {
-        {PL_STR_INIT("a\xff"), "\"a\\ufffd\""},         {PL_STR_INIT("\xc3"), "\"\\ufffd\""},
-        {PL_STR_INIT("\xc0\x80"), "\"\\ufffd\\ufffd\""}, {PL_STR_INIT("\xed\xa0\x80"), "\"\\ufffd\\ufffd\\ufffd\""},
-        {PL_STR_INIT("\xe2\x80"), "\"\\ufffd\\ufffd\""}, {PL_STR_INIT("\xf4\x90\x80\x80"), "\"\\ufffd\\ufffd\\ufffd\\ufffd\""},
+        {PL_STR_INIT("a\xff"), "\"a\\ufffd\""},
+        {PL_STR_INIT("\xc3"), "\"\\ufffd\""},
+        {PL_STR_INIT("\xc0\x80"), "\"\\ufffd\\ufffd\""},
+        {PL_STR_INIT("\xed\xa0\x80"), "\"\\ufffd\\ufffd\\ufffd\""},
+        {PL_STR_INIT("\xe2\x80"), "\"\\ufffd\\ufffd\""},
+        {PL_STR_INIT("\xf4\x90\x80\x80"), "\"\\ufffd\\ufffd\\ufffd\\ufffd\""},
         {PL_STR_INIT("\xe0\x9f\xbf"), "\"\\ufffd\\ufffd\\ufffd\""},
     };
     (void)state;
@@ -184,9 +189,12 @@ static void lists_and_commas(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(strings_by_place), cmocka_unit_test(bytes_that_are_not_utf8),
-        cmocka_unit_test(points),           cmocka_unit_test(fast_paths_agree),
-        cmocka_unit_test(numbers_of_encoding_json), cmocka_unit_test(lists_and_commas),
+        cmocka_unit_test(strings_by_place),
+        cmocka_unit_test(bytes_that_are_not_utf8),
+        cmocka_unit_test(points),
+        cmocka_unit_test(fast_paths_agree),
+        cmocka_unit_test(numbers_of_encoding_json),
+        cmocka_unit_test(lists_and_commas),
     };
 
     /* `test_codec_json_out bench`: MB/s of points, integers, short decimals, full doubles. */
@@ -203,7 +211,8 @@ int main(int argc, char **argv)
 
                 n += json_put_point(out + n, 1700000000000 + i * 15000LL, v);
             }
-            printf("%s kind %d: %.0f MB/s\n", argv[1], kind, (double)n / 1e6 / ((double)(pl_now_mono_ns() - from) / 1e9));
+            printf("%s kind %d: %.0f MB/s\n", argv[1], kind,
+                   (double)n / 1e6 / ((double)(pl_now_mono_ns() - from) / 1e9));
         }
         return 0;
     }

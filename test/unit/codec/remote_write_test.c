@@ -11,7 +11,10 @@
 /* Sample {value 1.5, timestamp 300}. */
 #define SAMPLE "\x12\x0c\x09\x00\x00\x00\x00\x00\x00\xf8\x3f\x10\xac\x02"
 /* Label a="b". */
-#define LABEL_A "\x0a\x06\x0a\x01" "a\x12\x01" "b"
+#define LABEL_A        \
+    "\x0a\x06\x0a\x01" \
+    "a\x12\x01"        \
+    "b"
 
 static struct pl_arena arena;
 static struct pl_err err;
@@ -71,7 +74,10 @@ static void unusual_forms(void **state)
         {"negative timestamp", S("\x0a\x15" LABEL_A "\x12\x0b\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), -1, 0},
         {"last of two timestamps", S("\x0a\x0f" LABEL_A "\x12\x05\x10\x07\x10\xac\x02"), 300, 0},
         {"timestamp longer than need be", S("\x0a\x0e" LABEL_A "\x12\x04\x10\xac\x82\x00"), 300, 0},
-        {"unknown fields in the sample", S("\x0a\x16" LABEL_A "\x12\x0c\x10\xac\x02\x18\x05\x22\x00\x2d\x00\x00" "zz"), 300, 0},
+        {"unknown fields in the sample",
+         S("\x0a\x16" LABEL_A "\x12\x0c\x10\xac\x02\x18\x05\x22\x00\x2d\x00\x00"
+           "zz"),
+         300, 0},
         {"group in the series", S("\x0a\x10" LABEL_A "\x2b\x2b\x08\x01\x2c\x2c\x12\x00"), 0, 0},
         {"field number of 29 bits", S("\x0a\x10" LABEL_A "\xf8\xff\xff\xff\x0f\x01\x12\x00"), 0, 0},
         {"lengths in two bytes", S("\x0a\x8e\x00" LABEL_A "\x12\x83\x00\x10\xac\x02"), 300, 0},
@@ -92,7 +98,9 @@ static void unusual_forms(void **state)
 /* Labels that samples lie between are put together; their bytes then equal those of a tidy sender. */
 static void scattered_labels_are_gathered(void **state)
 {
-    static const pl_str m = S("\x0a\x1e" LABEL_A SAMPLE "\x0a\x06\x0a\x01" "c\x12\x01" "d");
+    static const pl_str m = S("\x0a\x1e" LABEL_A SAMPLE "\x0a\x06\x0a\x01"
+                              "c\x12\x01"
+                              "d");
     struct remote_write_label labels[2];
     struct remote_write rw;
 
@@ -110,7 +118,10 @@ static void others_are_counted(void **state)
 {
     static const pl_str m = S("\x0a\x0e" LABEL_A "\x1a\x00\x22\x00\x22\x00"
                               "\x10\x01"
-                              "\x1a\x0f\x08\x01\x12\x02" "up\x22\x01" "h\x2a\x04" "unit"
+                              "\x1a\x0f\x08\x01\x12\x02"
+                              "up\x22\x01"
+                              "h\x2a\x04"
+                              "unit"
                               "\xc0\x3e\x01");
     struct remote_write rw;
 
@@ -136,8 +147,12 @@ static void hostile_bytes_are_refused(void **state)
     } cases[] = {
         {"cut tag", S("\x8a"), "unexpected EOF"},
         {"cut length", S("\x0a\x80"), "unexpected EOF"},
-        {"length past the end", S("\x0a\x05" "a"), "unexpected EOF"},
-        {"length of 2^63", S("\x0a\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01"), "proto: negative length found during unmarshaling"},
+        {"length past the end",
+         S("\x0a\x05"
+           "a"),
+         "unexpected EOF"},
+        {"length of 2^63", S("\x0a\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01"),
+         "proto: negative length found during unmarshaling"},
         {"varint of eleven bytes", S("\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), "proto: integer overflow"},
         {"tag of eleven bytes", S("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), "proto: integer overflow"},
         {"series as a number", S("\x08\x01"), "proto: wrong wireType = 0 for field Timeseries"},
@@ -152,11 +167,18 @@ static void hostile_bytes_are_refused(void **state)
         {"fixed64 cut", S("\x29\x00\x00"), "unexpected EOF"},
         {"fixed32 cut", S("\x2d\x00\x00"), "unexpected EOF"},
         {"labels as a number", S("\x0a\x02\x08\x01"), "proto: wrong wireType = 0 for field Labels"},
-        {"samples as fixed64", S("\x0a\x09\x11\x00\x00\x00\x00\x00\x00\x00\x00"), "proto: wrong wireType = 1 for field Samples"},
+        {"samples as fixed64", S("\x0a\x09\x11\x00\x00\x00\x00\x00\x00\x00\x00"),
+         "proto: wrong wireType = 1 for field Samples"},
         {"exemplars as a number", S("\x0a\x02\x18\x01"), "proto: wrong wireType = 0 for field Exemplars"},
         {"histograms as a number", S("\x0a\x02\x20\x01"), "proto: wrong wireType = 0 for field Histograms"},
-        {"label past its series", S("\x0a\x03\x0a\x05" "aaaaaa"), "unexpected EOF"},
-        {"sample past its series", S("\x0a\x03\x12\x05" "aaaaaa"), "unexpected EOF"},
+        {"label past its series",
+         S("\x0a\x03\x0a\x05"
+           "aaaaaa"),
+         "unexpected EOF"},
+        {"sample past its series",
+         S("\x0a\x03\x12\x05"
+           "aaaaaa"),
+         "unexpected EOF"},
         {"value as a number", S("\x0a\x04\x12\x02\x08\x01"), "proto: wrong wireType = 0 for field Value"},
         {"timestamp as bytes", S("\x0a\x04\x12\x02\x12\x00"), "proto: wrong wireType = 2 for field TimestampMs"},
         {"value cut", S("\x0a\x04\x12\x02\x09\x01"), "unexpected EOF"},

@@ -44,11 +44,23 @@ static void hostile_input_is_refused(void **state)
         {"size cut off", PL_STR_INIT("\x80"), false, false},
         {"size over 32 bits", PL_STR_INIT("\xff\xff\xff\xff\xff\x01"), false, false},
         {"claims 4 GiB in 5 bytes", PL_STR_INIT("\xff\xff\xff\xff\x0f"), true, false},
-        {"literal past the end", PL_STR_INIT("\x05\x10" "ab"), true, true},
+        {"literal past the end",
+         PL_STR_INIT("\x05\x10"
+                     "ab"),
+         true, true},
         {"copy before the beginning", PL_STR_INIT("\x05\x01\x10"), true, true},
-        {"copy with offset 0", PL_STR_INIT("\x05\x00" "a\x01\x00"), true, true},
-        {"shorter than it says", PL_STR_INIT("\x05\x04" "ab"), true, true},
-        {"longer than it says", PL_STR_INIT("\x01\x04" "ab"), true, true},
+        {"copy with offset 0",
+         PL_STR_INIT("\x05\x00"
+                     "a\x01\x00"),
+         true, true},
+        {"shorter than it says",
+         PL_STR_INIT("\x05\x04"
+                     "ab"),
+         true, true},
+        {"longer than it says",
+         PL_STR_INIT("\x01\x04"
+                     "ab"),
+         true, true},
     };
     (void)state;
     for (size_t i = 0; i < PL_ARRAY_LEN(cases); i++) {

@@ -138,9 +138,9 @@ static void make_samples(int kind, int n)
             break;
         case 4: /* every class of time step, both edges */
         {
-            static const int64_t edges[] = {0,      1,      -1,      8191,    8192,   8193,   -8191,     -8192,
-                                            65535,  65536,  65537,   -65535,  -65536, 524287, 524288,    524289,
-                                            -524287, -524288, 1 << 30, -(1 << 30)};
+            static const int64_t edges[] = {0,      1,      -1,      8191,    8192,    8193,      -8191,
+                                            -8192,  65535,  65536,   65537,   -65535,  -65536,    524287,
+                                            524288, 524289, -524287, -524288, 1 << 30, -(1 << 30)};
             t += 600000 + edges[rng() % PL_ARRAY_LEN(edges)];
             v = rng() % 3 == 0 ? v + 1 : v;
             break;
@@ -291,12 +291,12 @@ static void cut_anywhere_is_corrupt(void **state)
 static void reuse_without_window_reads_64_bits(void **state)
 {
     /* Prometheus reopening a chunk of equal values goes on with a window of 0/0: control bits 1 0, then all 64 bits. */
-    struct bits b = {.n = 0};
+    static struct bits b; /* large */
     uint64_t one = pl_f64_bits(1), two = pl_f64_bits(2);
 
     (void)state;
     naive_put(&b, 3, 16);
-    naive_put(&b, 2, 8);  /* t = 1 */
+    naive_put(&b, 2, 8); /* t = 1 */
     naive_put(&b, one, 64);
     naive_put(&b, 10, 8); /* +10 */
     naive_put(&b, 0, 1);
@@ -314,7 +314,7 @@ static void reuse_without_window_reads_64_bits(void **state)
 
 static void window_wider_than_64_is_corrupt(void **state)
 {
-    struct bits b = {.n = 0};
+    static struct bits b; /* large */
     struct pl_err err;
 
     (void)state;

@@ -85,8 +85,8 @@ static void bad(struct outcome *o, int code, const char *want)
     assert_null(o->cfg);
     assert_true(o->res.exit);
     assert_int_equal(o->res.exit_code, code);
-    (void)snprintf(text, sizeof(text), "%.*s%s%s", f != NULL ? (int)(f - want) : (int)strlen(want), want, f != NULL ? file_path : "",
-                   f != NULL ? f + 2 : "");
+    (void)snprintf(text, sizeof(text), "%.*s%s%s", f != NULL ? (int)(f - want) : (int)strlen(want), want,
+                   f != NULL ? file_path : "", f != NULL ? f + 2 : "");
     assert_string_equal(o->res.err.p, text);
     done(o);
 }
@@ -97,7 +97,8 @@ static void no_arguments(void **state)
 
     (void)state;
     bad(&o, 1,
-        "please set configuration file. For example: -config.file=./docs/configuration/single-process-config-blocks-local.yaml\n");
+        "please set configuration file. For example: "
+        "-config.file=./docs/configuration/single-process-config-blocks-local.yaml\n");
 }
 
 static void file_then_flags(void **state)
@@ -120,9 +121,10 @@ static void file_then_flags(void **state)
 static void lists_grow_by_flags(void **state)
 {
     (void)state;
-    struct outcome o = run("memberlist:\n  join_members: [a, b]\nblocks_storage:\n  tsdb:\n    block_ranges_period: [2h, 12h]\n",
-                           ARGS("-memberlist.join=c", "-ingester.lifecycler.interface=lo", "-compactor.block-ranges=1h,2h",
-                                "-distributor.promote-resource-attributes=x,y"));
+    struct outcome o =
+        run("memberlist:\n  join_members: [a, b]\nblocks_storage:\n  tsdb:\n    block_ranges_period: [2h, 12h]\n",
+            ARGS("-memberlist.join=c", "-ingester.lifecycler.interface=lo", "-compactor.block-ranges=1h,2h",
+                 "-distributor.promote-resource-attributes=x,y"));
     good(&o);
     assert_int_equal(o.cfg->memberlist.join_members.n, 3);
     assert_true(pl_str_eq(o.cfg->memberlist.join_members.v[2], PL_STR("c")));
@@ -146,13 +148,15 @@ static void wrong_flags(void **state)
         {{"-server.http-listen-port=99999999999999999999"},
          "invalid value \"99999999999999999999\" for flag -server.http-listen-port: value out of range\n"},
         {{"-auth.enabled=maybe"}, "invalid boolean value \"maybe\" for -auth.enabled: parse error\n"},
-        {{"-querier.timeout=1d"}, "invalid value \"1d\" for flag -querier.timeout: time: unknown unit \"d\" in duration \"1d\"\n"},
+        {{"-querier.timeout=1d"},
+         "invalid value \"1d\" for flag -querier.timeout: time: unknown unit \"d\" in duration \"1d\"\n"},
         {{"-store.max-query-length=1.5h"},
          "invalid value \"1.5h\" for flag -store.max-query-length: not a valid duration string: \"1.5h\"\n"},
         {{"-target"}, "flag needs an argument: -target\n"},
         {{"---target=all"}, "bad flag syntax: ---target=all\n"},
         {{"-=x"}, "bad flag syntax: -=x\n"},
-        {{"-auth.enabled", "false"}, "unexpected argument: \"false\" is not a flag (a switch is turned off by -name=false)\n"},
+        {{"-auth.enabled", "false"},
+         "unexpected argument: \"false\" is not a flag (a switch is turned off by -name=false)\n"},
     };
 
     (void)state;
@@ -169,34 +173,40 @@ static void wrong_files(void **state)
     static const struct {
         const char *text, *want;
     } cases[] = {
-        {"server:\n  http_listen_prt: 1\n",
-         "yaml: unmarshal errors:\n  line 2: field http_listen_prt not found in server; did you mean http_listen_port?"},
-        {"http_listen_port: 1\n",
-         "yaml: unmarshal errors:\n  line 1: field http_listen_port not found in the top level; there is server.http_listen_port"},
+        {"server:\n  http_listen_prt: 1\n", "yaml: unmarshal errors:\n  line 2: field http_listen_prt not found in "
+                                            "server; did you mean http_listen_port?"},
+        {"http_listen_port: 1\n", "yaml: unmarshal errors:\n  line 1: field http_listen_port not found in the top "
+                                  "level; there is server.http_listen_port"},
         {"target: all\n\nquerier:\n  timeout: soon\n  max_samples: x\n",
-         "yaml: unmarshal errors:\n  line 4: cannot unmarshal !!str `soon` into duration (querier.timeout): time: invalid duration \"soon\"\n"
+         "yaml: unmarshal errors:\n  line 4: cannot unmarshal !!str `soon` into duration (querier.timeout): time: "
+         "invalid duration \"soon\"\n"
          "  line 5: cannot unmarshal !!str `x` into int (querier.max_samples)"},
-        {"auth_enabled: \"true\"\n", "yaml: unmarshal errors:\n  line 1: cannot unmarshal !!str `true` into bool (auth_enabled)"},
+        {"auth_enabled: \"true\"\n",
+         "yaml: unmarshal errors:\n  line 1: cannot unmarshal !!str `true` into bool (auth_enabled)"},
         {"server: [1]\n", "yaml: unmarshal errors:\n  line 1: cannot unmarshal !!seq into map (server)"},
-        {"- a\n", "yaml: unmarshal errors:\n  line 1: cannot unmarshal !!seq into the configuration; keys and values are needed"},
-        {"target: a\ntarget: b\n", "yaml: unmarshal errors:\n  line 2: key \"target\" already set in map (first on line 1)"},
+        {"- a\n", "yaml: unmarshal errors:\n  line 1: cannot unmarshal !!seq into the configuration; keys and values "
+                  "are needed"},
+        {"target: a\ntarget: b\n",
+         "yaml: unmarshal errors:\n  line 2: key \"target\" already set in map (first on line 1)"},
         {"a: [\n", "yaml: line 2: did not find expected node content"},
         {"server:\n  http_listen_port: 1.5\n",
          "yaml: unmarshal errors:\n  line 2: cannot unmarshal !!float `1.5` into int (server.http_listen_port)"},
         {"blocks_storage:\n  s3:\n    secret_access_key: [hush]\n",
-         "yaml: unmarshal errors:\n  line 3: cannot unmarshal !!seq `********` into string (blocks_storage.s3.secret_access_key)"},
+         "yaml: unmarshal errors:\n  line 3: cannot unmarshal !!seq into string (blocks_storage.s3.secret_access_key)"},
     };
 
     (void)state;
     for (size_t i = 0; i < PL_ARRAY_LEN(cases); i++) {
         char want[1024];
         struct outcome o = run(cases[i].text, NULL);
-        (void)snprintf(want, sizeof(want), "error loading config from %%F: Error parsing config file: %s\n", cases[i].want);
+        (void)snprintf(want, sizeof(want), "error loading config from %%F: Error parsing config file: %s\n",
+                       cases[i].want);
         bad(&o, 1, want);
     }
     struct outcome o = run(NULL, ARGS("-config.file=/nonexistent/x.yaml"));
     bad(&o, 1,
-        "error loading config from /nonexistent/x.yaml: Error reading config file: open /nonexistent/x.yaml: no such file or directory\n");
+        "error loading config from /nonexistent/x.yaml: Error reading config file: open /nonexistent/x.yaml: no such "
+        "file or directory\n");
 }
 
 static void invalid_values(void **state)
@@ -218,24 +228,27 @@ static void invalid_values(void **state)
         {"blocks_storage: {tsdb: {stripe_size: 3}}\n", "invalid TSDB config: invalid TSDB stripe size"},
         {"blocks_storage: {tsdb: {wal_compression_type: lz4}}\n",
          "invalid TSDB config: unsupported WAL compression type, valid types are (zstd, snappy and '')"},
-        {"limits: {max_global_series_per_user: 1}\n",
-         "invalid limits config: the ingester.max-global-series-per-user limit is unsupported if distributor.shard-by-all-labels is "
-         "disabled"},
+        {"limits: {max_global_series_per_user: 1}\n", "invalid limits config: the ingester.max-global-series-per-user "
+                                                      "limit is unsupported if distributor.shard-by-all-labels is "
+                                                      "disabled"},
         {"limits: {ha_tracker_failover_timeout: 20s}\n",
-         "invalid limits config: HA Tracker failover timeout (20s) must be at least 1s greater than update timeout - max jitter (21s)"},
+         "invalid limits config: HA Tracker failover timeout (20s) must be at least 1s greater than update timeout - "
+         "max jitter (21s)"},
         {"limits: {query_ingesters_within: 1h, query_store_after: 2h}\n",
-         "invalid query routing config: tenant default: query_store_after (2h0m0s) must be less than query_ingesters_within (1h0m0s)"},
+         "invalid query routing config: tenant default: query_store_after (2h0m0s) must be less than "
+         "query_ingesters_within (1h0m0s)"},
         {"distributor: {sharding_strategy: none}\n", "invalid distributor config: invalid sharding strategy"},
         {"distributor: {ha_tracker: {kvstore: {store: inmemory}}}\n",
          "invalid distributor config: invalid HATracker KV store type: inmemory"},
-        {"querier: {response_compression: lz4}\n",
-         "invalid querier config: unsupported response compression. Supported compression 'gzip', 'snappy', 'zstd' and '' (disable "
-         "compression)"},
-        {"compactor: {block_ranges: [2h, 3h]}\n",
-         "invalid compactor config: compactor block range periods should be divisible by the previous one, but 3h0m0s is not divisible by "
-         "2h0m0s"},
+        {"querier: {response_compression: lz4}\n", "invalid querier config: unsupported response compression. "
+                                                   "Supported compression 'gzip', 'snappy', 'zstd' and '' (disable "
+                                                   "compression)"},
+        {"compactor: {block_ranges: [2h, 3h]}\n", "invalid compactor config: compactor block range periods should be "
+                                                  "divisible by the previous one, but 3h0m0s is not divisible by "
+                                                  "2h0m0s"},
         {"frontend_worker: {frontend_address: a, scheduler_address: b}\n",
-         "invalid frontend_worker config: frontend address and scheduler address are mutually exclusive, please use only one"},
+         "invalid frontend_worker config: frontend address and scheduler address are mutually exclusive, please use "
+         "only one"},
     };
 
     (void)state;
@@ -252,9 +265,11 @@ static void environment(void **state)
     (void)state;
     assert_int_equal(setenv("PL_TEST_PORT", "9123", 1), 0);
     assert_int_equal(setenv("PL_TEST_EMPTY", "", 1), 0);
-    struct outcome o = run("server:\n  http_listen_port: ${PL_TEST_PORT}\n  log_level: ${PL_TEST_EMPTY:warn}\nhttp_prefix: $PL_TEST_NONE\n"
-                           "limits:\n  ha_cluster_label: a$$b\n  ha_replica_label: ${PL_TEST_NONE:x:y}\n  drop_labels: [\"a$\", \"${}c\"]\n",
-                           ARGS("-config.expand-env"));
+    struct outcome o = run(
+        "server:\n  http_listen_port: ${PL_TEST_PORT}\n  log_level: ${PL_TEST_EMPTY:warn}\nhttp_prefix: $PL_TEST_NONE\n"
+        "limits:\n  ha_cluster_label: a$$b\n  ha_replica_label: ${PL_TEST_NONE:x:y}\n  drop_labels: [\"a$\", "
+        "\"${}c\"]\n",
+        ARGS("-config.expand-env"));
     good(&o);
     assert_int_equal(o.cfg->server.http_listen_port, 9123);
     assert_true(pl_str_eq(o.cfg->server.log_level, PL_STR("warn")));
@@ -399,8 +414,8 @@ static void a_config_of_cortex_1_9(void **state)
                                "  max_outstanding_per_tenant: 7\n"
                                "purger:\n"
                                "  enable: true\n";
-    struct outcome o = run(text, ARGS("-store.chunks-cache.memcached.hostname=m", "-dynamodb.url=inmemory:///", "-ingester.spread-flushes=false",
-                                      "-store.query-chunk-limit=5"));
+    struct outcome o = run(text, ARGS("-store.chunks-cache.memcached.hostname=m", "-dynamodb.url=inmemory:///",
+                                      "-ingester.spread-flushes=false", "-store.query-chunk-limit=5"));
     const struct config_ha_tracker *ha;
     struct pl_buf b = {0};
 
@@ -427,7 +442,9 @@ static void a_config_of_cortex_1_9(void **state)
     assert_int_equal(o.cfg->limits.max_chunks_per_query, 5);
     assert_true(o.cfg->storage.cassandra.SSL);
     config_print(&b, o.cfg, CONFIG_PRINT_FULL);
-    assert_true(pl_str_find_str(pl_buf_view(&b), PL_STR("\nschema:\n  configs:\n  - from: 2020-01-01\n    store: boltdb\n")) != SIZE_MAX);
+    assert_true(
+        pl_str_find_str(pl_buf_view(&b), PL_STR("\nschema:\n  configs:\n  - from: 2020-01-01\n    store: boltdb\n")) !=
+        SIZE_MAX);
     pl_buf_fini(&b);
     config_warn_ignored(o.cfg);
     done(&o);
@@ -461,7 +478,11 @@ static void config_set_remembers(void **state)
 /* palliumctl config check: everything at once, by line. */
 static void check_file_collects(void **state)
 {
-    static const struct config_issue want[] = {
+    static const struct {
+        int line;
+        bool warning;
+        const char *text;
+    } want[] = {
         {2, false, "field http_prt not found in server"},
         {3, false, "cannot unmarshal !!str `abc` into int (server.grpc_listen_port)"},
         {5, true, "nothing acts on distributor.extend_writes yet"},
@@ -470,8 +491,8 @@ static void check_file_collects(void **state)
     };
     struct config_issues issues;
     struct pl_err err;
-    const char *path =
-        write_file("server:\n  http_prt: 1\n  grpc_listen_port: abc\ndistributor:\n  extend_writes: false\n  ring:\nquerier: {ingester_streaming: true}\n");
+    const char *path = write_file("server:\n  http_prt: 1\n  grpc_listen_port: abc\ndistributor:\n  extend_writes: "
+                                  "false\n  ring:\nquerier: {ingester_streaming: true}\n");
 
     (void)state;
     assert_int_equal(config_check_file(&issues, path, false, &err), PL_OK);
@@ -502,8 +523,8 @@ static void check_file_collects(void **state)
 static void deprecated_flags_are_taken(void **state)
 {
     (void)state;
-    struct outcome o = run(NULL, ARGS("-ruler.num-workers=3", "-mem-ballast-size-bytes=1", "-experimental.ruler.enable-api=true",
-                                      "-alertmanager.enable-api"));
+    struct outcome o = run(NULL, ARGS("-ruler.num-workers=3", "-mem-ballast-size-bytes=1",
+                                      "-experimental.ruler.enable-api=true", "-alertmanager.enable-api"));
     good(&o);
     assert_true(o.cfg->ruler.enable_api);
     assert_true(o.cfg->alertmanager.enable_api);
@@ -515,10 +536,18 @@ static void deprecated_flags_are_taken(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(no_arguments),        cmocka_unit_test(file_then_flags),      cmocka_unit_test(lists_grow_by_flags),
-        cmocka_unit_test(wrong_flags),         cmocka_unit_test(wrong_files),          cmocka_unit_test(invalid_values),
-        cmocka_unit_test(environment),         cmocka_unit_test(printing_flags),       cmocka_unit_test(secrets_are_hidden),
-        cmocka_unit_test(a_config_of_cortex_1_9), cmocka_unit_test(config_set_remembers), cmocka_unit_test(check_file_collects),
+        cmocka_unit_test(no_arguments),
+        cmocka_unit_test(file_then_flags),
+        cmocka_unit_test(lists_grow_by_flags),
+        cmocka_unit_test(wrong_flags),
+        cmocka_unit_test(wrong_files),
+        cmocka_unit_test(invalid_values),
+        cmocka_unit_test(environment),
+        cmocka_unit_test(printing_flags),
+        cmocka_unit_test(secrets_are_hidden),
+        cmocka_unit_test(a_config_of_cortex_1_9),
+        cmocka_unit_test(config_set_remembers),
+        cmocka_unit_test(check_file_collects),
         cmocka_unit_test(deprecated_flags_are_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

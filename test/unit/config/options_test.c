@@ -1,4 +1,5 @@
-/* Every flag and option that Cortex states is a row here, with the same default; what is printed is what Cortex prints. */
+/* Every flag and option that Cortex states is a row here, with the same default; what is printed is what Cortex prints.
+ */
 #include "base/base.h"
 
 #include <setjmp.h>
@@ -46,7 +47,8 @@ static bool match(void *arg, const struct opt_place *p)
 
     for (size_t i = 0; i < a->n; i++) {
         struct wanted *w = &a->w[i];
-        bool by_flag = w->flag != NULL && (strcmp(w->flag, p->flag) == 0 || (p->opt->alias != NULL && strcmp(w->flag, p->opt->alias) == 0));
+        bool by_flag = w->flag != NULL && (strcmp(w->flag, p->flag) == 0 ||
+                                           (p->opt->alias != NULL && strcmp(w->flag, p->opt->alias) == 0));
         bool by_path = w->path != NULL && !p->no_yaml && strcmp(w->path, p->path) == 0;
         if (by_flag || by_path) {
             struct pl_buf b = {0};
@@ -123,7 +125,8 @@ static void check_default(const struct wanted *w, const char *name, char *def)
             *p = *p == ' ' ? ',' : *p;
         }
     }
-    bool zero = strcmp(o, "false") == 0 || strcmp(o, "0") == 0 || strcmp(o, "0s") == 0 || strcmp(o, "{}") == 0 || o[0] == '\0';
+    bool zero =
+        strcmp(o, "false") == 0 || strcmp(o, "0") == 0 || strcmp(o, "0s") == 0 || strcmp(o, "{}") == 0 || o[0] == '\0';
     bool same = strcmp(o, def) == 0 || (def[0] == '\0' && zero) || (strcmp(def, "[]") == 0 && zero);
     /* 1.7976931348623157e+308, 2h0m0s and 2h0m: numbers and durations by value */
     int64_t a, b;
@@ -197,7 +200,8 @@ static void every_flag_is_taken(void **state)
 
 static void every_yaml_option_is_taken(void **state)
 {
-    char *text = read_shared("options.tsv"), **lines = calloc(4000, sizeof(*lines)), **defs = calloc(4000, sizeof(*defs));
+    char *text = read_shared("options.tsv"), **lines = calloc(4000, sizeof(*lines)),
+         **defs = calloc(4000, sizeof(*defs));
     char **flags = calloc(4000, sizeof(*flags));
     struct config *cfg;
     struct all a = {.w = calloc(4000, sizeof(struct wanted))};
@@ -335,7 +339,8 @@ static void reference_page_is_fresh(void **state)
         assert_non_null(f);
         assert_int_equal(fwrite(now.p, 1, now.n, f), now.n);
         (void)fclose(f);
-        fail_msg("docs/config-reference.md is stale; the fresh one lies in config-reference.md.new where this test ran");
+        fail_msg(
+            "docs/config-reference.md is stale; the fresh one lies in config-reference.md.new where this test ran");
     }
     pl_buf_fini(&file);
     pl_buf_fini(&now);

@@ -1,4 +1,5 @@
-/* The HTTP face of the distributor: negotiation, sizes, codes and texts of spec http-api-and-config.md 1.3.1, and the usage page. */
+/* The HTTP face of the distributor: negotiation, sizes, codes and texts of spec http-api-and-config.md 1.3.1, and the
+ * usage page. */
 #include "distributor/distributor.h"
 
 #include "base/clock.h"
@@ -47,7 +48,8 @@ static void fake_resolve(struct ingest_session *s, const struct pl_hash128 *hash
     memset(refs, 0, count * sizeof(*refs));
 }
 
-static pl_status fake_append(struct ingest_session *s, const struct ingest_batch *b, struct pl_arena *a, struct pl_err *err)
+static pl_status fake_append(struct ingest_session *s, const struct ingest_batch *b, struct pl_arena *a,
+                             struct pl_err *err)
 {
     (void)s, (void)a, (void)err;
     stored += b->series_count;
@@ -70,7 +72,8 @@ static pl_status fake_tenants(struct ingest_port *p, struct pl_arena *a, struct 
     return PL_OK;
 }
 
-static const struct ingest_port_ops fake_ops = {fake_begin, fake_resolve, fake_append, fake_end, fake_end, fake_tenants};
+static const struct ingest_port_ops fake_ops = {fake_begin, fake_resolve, fake_append,
+                                                fake_end,   fake_end,     fake_tenants};
 static struct ingest_port port = {&fake_ops};
 
 /* ---- the world of one test ---- */
@@ -169,7 +172,8 @@ static void negotiation(void **state)
         {"version 2",
          {.type = PL_STR_INIT("application/x-protobuf;proto=io.prometheus.write.v2.Request")},
          415,
-         "io.prometheus.write.v2.Request protobuf message is not accepted by this server; only accepts prometheus.WriteRequest\n"},
+         "io.prometheus.write.v2.Request protobuf message is not accepted by this server; only accepts "
+         "prometheus.WriteRequest\n"},
         {"JSON",
          {.type = PL_STR_INIT("application/json")},
          415,
@@ -205,7 +209,8 @@ static void unknown_type_can_be_accepted(void **state)
     d = distributor_create(&o, NULL, &port);
     call(distributor_handle_push, &(struct call){.type = PL_STR("text/plain")});
     expect("text/plain", 200, "");
-    call(distributor_handle_push, &(struct call){.type = PL_STR("application/x-protobuf;proto=io.prometheus.write.v2.Request")});
+    call(distributor_handle_push,
+         &(struct call){.type = PL_STR("application/x-protobuf;proto=io.prometheus.write.v2.Request")});
     assert_int_equal(resp.status, 415);
 }
 
@@ -218,8 +223,12 @@ static void bad_bodies(void **state)
     } cases[] = {
         {"empty", PL_STR_INIT(""), "snappy: corrupt input\n"},
         {"no snappy", PL_STR_INIT("hello"), "snappy: corrupt input\n"},
-        {"lies about its size", PL_STR_INIT("\x80\x1e" "abc"), "snappy: corrupt input\n"},
-        {"decodes to too much", PL_STR_INIT("\xff\xff\xff\xff\x0f"), "received message larger than max (4294967295 vs 4096)\n"},
+        {"lies about its size",
+         PL_STR_INIT("\x80\x1e"
+                     "abc"),
+         "snappy: corrupt input\n"},
+        {"decodes to too much", PL_STR_INIT("\xff\xff\xff\xff\x0f"),
+         "received message larger than max (4294967295 vs 4096)\n"},
         {"decodes to one byte too much", PL_STR_INIT("\x81\x20"), "received message larger than max (4097 vs 4096)\n"},
         {"no protobuf", PL_STR_INIT("\x02\x04\x0a\x05"), "unexpected EOF\n"},
     };
@@ -303,13 +312,8 @@ static void usage_page(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(negotiation),
-        T(unknown_type_can_be_accepted),
-        T(bad_bodies),
-        T(refused_before_the_body_is_read),
-        T(codes_of_the_ingester),
-        T(client_that_went_away),
-        T(usage_page),
+        T(negotiation),           T(unknown_type_can_be_accepted), T(bad_bodies), T(refused_before_the_body_is_read),
+        T(codes_of_the_ingester), T(client_that_went_away),        T(usage_page),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* The distributor against an ingest port that only remembers: every check, its text, its reason and what else of the request is kept. */
+/* The distributor against an ingest port that only remembers: every check, its text, its reason and what else of the
+ * request is kept. */
 #include "distributor/distributor.h"
 
 #include "base/clock.h"
@@ -90,7 +91,8 @@ static void fake_resolve(struct ingest_session *s, const struct pl_hash128 *hash
     }
 }
 
-static pl_status fake_append(struct ingest_session *s, const struct ingest_batch *b, struct pl_arena *a, struct pl_err *err)
+static pl_status fake_append(struct ingest_session *s, const struct ingest_batch *b, struct pl_arena *a,
+                             struct pl_err *err)
 {
     (void)s, (void)a;
     for (uint32_t i = 0; i < b->series_count; i++) {
@@ -139,7 +141,8 @@ static pl_status fake_tenants(struct ingest_port *p, struct pl_arena *a, struct 
     return PL_OK;
 }
 
-static const struct ingest_port_ops fake_ops = {fake_begin, fake_resolve, fake_append, fake_end, fake_forget, fake_tenants};
+static const struct ingest_port_ops fake_ops = {fake_begin, fake_resolve, fake_append,
+                                                fake_end,   fake_forget,  fake_tenants};
 
 /* ---- the world of one test ---- */
 
@@ -308,31 +311,42 @@ static void bad_series_are_refused(void **state)
         {"too many labels", "m,a=1,b=2,c=3,d=4,e=5", 0,
          "series has too many labels (actual: 6, limit: 5) series: 'm{a=\"1\", b=\"2\", c=\"3\", d=\"4\", e=\"5\"}'",
          "max_label_names_per_series"},
-        {"bad label name", "m,0a=1,b=2", 0, "sample invalid label: \"0a\" metric \"m{0a=\\\"1\\\", b=\\\"2\\\"}\"", "label_invalid"},
+        {"bad label name", "m,0a=1,b=2", 0, "sample invalid label: \"0a\" metric \"m{0a=\\\"1\\\", b=\\\"2\\\"}\"",
+         "label_invalid"},
         {"empty label name", "m,=1", 0, "sample invalid label: \"\" metric \"m{=\\\"1\\\"}\"", "label_invalid"},
-        {"label name with a colon", "m,a:b=1", 0, "sample invalid label: \"a:b\" metric \"m{a:b=\\\"1\\\"}\"", "label_invalid"},
+        {"label name with a colon", "m,a:b=1", 0, "sample invalid label: \"a:b\" metric \"m{a:b=\\\"1\\\"}\"",
+         "label_invalid"},
         {"long label name", "m,abcdefghijklmnopq=1", 0,
-         "label name too long for metric (actual: 17, limit: 16) metric: \"m{abcdefghijklmnopq=\\\"1\\\"}\" label name: "
+         "label name too long for metric (actual: 17, limit: 16) metric: \"m{abcdefghijklmnopq=\\\"1\\\"}\" label "
+         "name: "
          "\"abcdefghijklmnopq\"",
          "label_name_too_long"},
         {"long label value", "m,a=123456789012345678901", 0,
-         "label value too long for metric (actual: 21, limit: 20) metric: \"m{a=\\\"123456789012345678901\\\"}\" label name: \"a\" "
+         "label value too long for metric (actual: 21, limit: 20) metric: \"m{a=\\\"123456789012345678901\\\"}\" label "
+         "name: \"a\" "
          "label value: \"123456789012345678901\"",
          "label_value_too_long"},
         {"long metric name", "m23456789012345678901", 0,
-         "label value too long for metric (actual: 21, limit: 20) metric: \"m23456789012345678901\" label name: \"__name__\" label "
+         "label value too long for metric (actual: 21, limit: 20) metric: \"m23456789012345678901\" label name: "
+         "\"__name__\" label "
          "value: \"m23456789012345678901\"",
          "label_value_too_long"},
-        {"duplicate label", "m,a=1,a=2", 0, "duplicate label name: \"a\" metric \"m{a=\\\"1\\\", a=\\\"2\\\"}\"", "duplicate_label_names"},
-        {"two names", "m,__name__=n", 0, "duplicate label name: \"__name__\" metric \"m{__name__=\\\"n\\\"}\"", "duplicate_label_names"},
+        {"duplicate label", "m,a=1,a=2", 0, "duplicate label name: \"a\" metric \"m{a=\\\"1\\\", a=\\\"2\\\"}\"",
+         "duplicate_label_names"},
+        {"two names", "m,__name__=n", 0, "duplicate label name: \"__name__\" metric \"m{__name__=\\\"n\\\"}\"",
+         "duplicate_label_names"},
         {"labels too large", "m,a=1234567890,b=1234567890,c=1234567890", 0,
-         "labels size bytes exceeded for metric (actual: 58, limit: 50) metric: \"m{a=\\\"1234567890\\\", b=\\\"1234567890\\\", "
+         "labels size bytes exceeded for metric (actual: 58, limit: 50) metric: \"m{a=\\\"1234567890\\\", "
+         "b=\\\"1234567890\\\", "
          "c=\\\"1234567890\\\"}\"",
          "labels_size_bytes_exceeded"},
-        {"too old", "m,a=1", NOW_MS - 3600001, "timestamp too old: 1699996399999 metric: \"m\"", "greater_than_max_sample_age"},
-        {"smallest time", "m,a=1", INT64_MIN, "timestamp too old: -9223372036854775808 metric: \"m\"", "greater_than_max_sample_age"},
+        {"too old", "m,a=1", NOW_MS - 3600001, "timestamp too old: 1699996399999 metric: \"m\"",
+         "greater_than_max_sample_age"},
+        {"smallest time", "m,a=1", INT64_MIN, "timestamp too old: -9223372036854775808 metric: \"m\"",
+         "greater_than_max_sample_age"},
         {"too new", "m,a=1", NOW_MS + 600001, "timestamp too new: 1700000600001 metric: \"m\"", "too_far_in_future"},
-        {"largest time", "m,a=1", INT64_MAX, "timestamp too new: 9223372036854775807 metric: \"m\"", "too_far_in_future"},
+        {"largest time", "m,a=1", INT64_MAX, "timestamp too new: 9223372036854775807 metric: \"m\"",
+         "too_far_in_future"},
     };
     (void)state;
     limits.max_label_names_per_series = 5;

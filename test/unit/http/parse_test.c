@@ -1,15 +1,20 @@
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <stdio.h>
+
+#include <cmocka.h>
 
 #include "base/buf.h"
 #include "http/parse.h"
 
-#define BYTES(lit) {"" lit, sizeof(lit) - 1}
+#define BYTES(lit)              \
+    {                           \
+        "" lit, sizeof(lit) - 1 \
+    }
 
-/* Feeds text in pieces of `step` bytes from memory of exactly that size, so that a sanitizer sees each read past the end. */
+/* Feeds text in pieces of `step` bytes from memory of exactly that size, so that a sanitizer sees each read past the
+ * end. */
 static enum http_parse feed(struct http_head *h, pl_str text, size_t step, size_t *used)
 {
     enum http_parse r = HTTP_PARSE_MORE;
@@ -48,7 +53,8 @@ static const struct {
     {"expect", BYTES("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\nContent-Length: 1\r\n\r\n"), 0},
     {"ipv6 host", BYTES("GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n"), 0},
 
-    {"both lengths", BYTES("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"), 400},
+    {"both lengths", BYTES("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"),
+     400},
     {"both lengths, other order",
      BYTES("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n"), 400},
     {"differing lengths", BYTES("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n"), 400},
@@ -65,7 +71,10 @@ static const struct {
     {"coding twice",
      BYTES("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"), 400},
     {"identity coding", BYTES("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\n\r\n"), 501},
-    {"coding with a vertical tab", BYTES("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\x0b" "chunked\r\n\r\n"), 400},
+    {"coding with a vertical tab",
+     BYTES("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\x0b"
+           "chunked\r\n\r\n"),
+     400},
     {"bare CR in a value", BYTES("GET / HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n\r\n"), 400},
     {"bare CR in a name", BYTES("GET / HTTP/1.1\r\nHost: a\r\nX\rY: a\r\n\r\n"), 400},
     {"bare LF", BYTES("GET / HTTP/1.1\nHost: a\n\n"), 400},
@@ -119,8 +128,10 @@ static void heads_are_taken_or_refused(void **state PL_UNUSED)
             size_t used;
             enum http_parse r = feed(h, heads[i].text, steps[k], &used);
             if (r != (heads[i].status == 0 ? HTTP_PARSE_DONE : HTTP_PARSE_BAD) ||
-                (r == HTTP_PARSE_BAD && h->status != heads[i].status) || (r == HTTP_PARSE_DONE && used != heads[i].text.n)) {
-                fail_msg("%s, step %zu: result %d, status %d, used %zu", heads[i].name, steps[k], (int)r, h->status, used);
+                (r == HTTP_PARSE_BAD && h->status != heads[i].status) ||
+                (r == HTTP_PARSE_DONE && used != heads[i].text.n)) {
+                fail_msg("%s, step %zu: result %d, status %d, used %zu", heads[i].name, steps[k], (int)r, h->status,
+                         used);
             }
         }
     }
@@ -134,8 +145,9 @@ static pl_str at(const char *text, struct http_span s)
 
 static void facts_of_a_head(void **state PL_UNUSED)
 {
-    const char *text = "\r\nPOST /a%2Fb?x=1&y HTTP/1.1\r\nHost: h\r\nContent-Length: 1234567890123\r\nX-A:  one two \r\n"
-                       "Connection: foo, Close\r\n\r\nrest";
+    const char *text =
+        "\r\nPOST /a%2Fb?x=1&y HTTP/1.1\r\nHost: h\r\nContent-Length: 1234567890123\r\nX-A:  one two \r\n"
+        "Connection: foo, Close\r\n\r\nrest";
     struct http_head h;
     size_t used;
 
@@ -324,7 +336,8 @@ static void parameters(void **state PL_UNUSED)
     struct http_param *p;
     size_t count;
     struct pl_err err;
-    const struct http_header form = {PL_STR("content-type"), PL_STR("application/x-www-form-urlencoded; charset=utf-8")};
+    const struct http_header form = {PL_STR("content-type"),
+                                     PL_STR("application/x-www-form-urlencoded; charset=utf-8")};
     struct http_request req = {.method = HTTP_POST,
                                .query = PL_STR("a=1&b=%41+%2b&&c&=x"),
                                .body = PL_STR("a=2&d=%e2%82%ac"),
@@ -365,8 +378,12 @@ static void parameters(void **state PL_UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(heads_are_taken_or_refused), cmocka_unit_test(facts_of_a_head), cmocka_unit_test(keep_alive_rules),
-        cmocka_unit_test(limits_of_a_head),           cmocka_unit_test(chunked_bodies),  cmocka_unit_test(chunked_limits),
+        cmocka_unit_test(heads_are_taken_or_refused),
+        cmocka_unit_test(facts_of_a_head),
+        cmocka_unit_test(keep_alive_rules),
+        cmocka_unit_test(limits_of_a_head),
+        cmocka_unit_test(chunked_bodies),
+        cmocka_unit_test(chunked_limits),
         cmocka_unit_test(parameters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

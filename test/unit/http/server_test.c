@@ -1,8 +1,9 @@
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <stdio.h>
+
+#include <cmocka.h>
 
 #include "base/sync.h"
 #include "http/client.h"
@@ -16,9 +17,9 @@ struct world {
     struct http_server *server;
     struct worker_pool *pool;
     uint16_t port;
-    _Atomic bool gate;          /* /wait returns when it is true */
-    _Atomic uint32_t running;   /* handlers inside /wait */
-    _Atomic uint32_t canceled;  /* /cancel saw its client go */
+    _Atomic bool gate;         /* /wait returns when it is true */
+    _Atomic uint32_t running;  /* handlers inside /wait */
+    _Atomic uint32_t canceled; /* /cancel saw its client go */
     _Atomic uint32_t refused;
 };
 
@@ -50,15 +51,18 @@ static void handle(void *arg, struct http_request *req, struct http_response *re
     } else if (pl_str_eq(req->path, PL_STR("/split"))) {
         http_header_add(resp, "X-Echo", PL_STR("a\r\nSet-Cookie: b"));
     }
-    pl_buf_printf(&resp->body, "%.*s %.*s?%.*s [", PL_STR_ARG(req->method_text), PL_STR_ARG(req->path), PL_STR_ARG(req->query));
+    pl_buf_printf(&resp->body, "%.*s %.*s?%.*s [", PL_STR_ARG(req->method_text), PL_STR_ARG(req->path),
+                  PL_STR_ARG(req->query));
     pl_buf_str(&resp->body, req->body);
     PL_BUF_LIT(&resp->body, "]");
 }
 
-static void too_large(struct http_request *req PL_UNUSED, struct http_response *resp, uint64_t body_max, uint64_t content_length)
+static void too_large(struct http_request *req PL_UNUSED, struct http_response *resp, uint64_t body_max,
+                      uint64_t content_length)
 {
     resp->status = 413;
-    pl_buf_printf(&resp->body, "too large: %llu over %llu\n", (unsigned long long)content_length, (unsigned long long)body_max);
+    pl_buf_printf(&resp->body, "too large: %llu over %llu\n", (unsigned long long)content_length,
+                  (unsigned long long)body_max);
 }
 
 static struct http_route_choice route(void *arg, struct http_request *req)
@@ -112,12 +116,12 @@ static void world_stop(struct world *w)
     worker_pool_destroy(w->pool);
 }
 
-#define WORLD(w)                                                                                                       \
-    struct world w = {0};                                                                                              \
-    struct http_server_options opts = plain_options(&w);                                                               \
+#define WORLD(w)                                         \
+    struct world w = {0};                                \
+    struct http_server_options opts = plain_options(&w); \
     struct pl_buf got = {0}
-#define WORLD_END(w)                                                                                                   \
-    world_stop(&w);                                                                                                    \
+#define WORLD_END(w) \
+    world_stop(&w);  \
     pl_buf_fini(&got)
 
 static void wait_running(struct world *w, uint32_t n)
@@ -152,8 +156,9 @@ static void pipelined_answers_keep_their_order(void **state PL_UNUSED)
 
     world_start(&w, &opts, 4, 100);
     for (int i = 0; i < 500; i++) { /* more than what is read ahead */
-        pl_buf_printf(&out, "%s /%s?%d HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", i % 3 == 0 ? "POST" : "GET",
-                      i % 2 == 0 ? "a" : "inline", i, i % 3 == 0 ? 4 : 0, i % 3 == 0 ? "body" : "");
+        pl_buf_printf(&out, "%s /%s?%d HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s",
+                      i % 3 == 0 ? "POST" : "GET", i % 2 == 0 ? "a" : "inline", i, i % 3 == 0 ? 4 : 0,
+                      i % 3 == 0 ? "body" : "");
     }
     fd = client_connect(w.port);
     assert_true(client_send(fd, pl_buf_view(&out)));
@@ -174,8 +179,9 @@ static void pipelined_answers_keep_their_order(void **state PL_UNUSED)
 
 static void bytes_one_by_one(void **state PL_UNUSED)
 {
-    pl_str text = PL_STR("POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nT: v\r\n\r\n"
-                         "POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nxyz");
+    pl_str text = PL_STR(
+        "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nT: v\r\n\r\n"
+        "POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nxyz");
     int fd;
     WORLD(w);
 
@@ -281,14 +287,16 @@ static void expect_continue(void **state PL_UNUSED)
     /* A body that would be refused is not asked for. */
     pl_buf_reset(&got);
     fd = client_connect(w.port);
-    assert_true(client_send(fd, PL_STR("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\nExpect: 100-continue\r\n\r\n")));
+    assert_true(client_send(
+        fd, PL_STR("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\nExpect: 100-continue\r\n\r\n")));
     assert_true(client_read_to_end(fd, &got));
     assert_true(pl_str_starts(pl_buf_view(&got), PL_STR("HTTP/1.1 413 ")));
     (void)close(fd);
 
     pl_buf_reset(&got);
     fd = client_connect(w.port);
-    assert_true(client_send(fd, PL_STR("POST /ignore HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")));
+    assert_true(client_send(
+        fd, PL_STR("POST /ignore HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")));
     assert_true(client_read_to_end(fd, &got));
     assert_true(pl_str_starts(pl_buf_view(&got), PL_STR("HTTP/1.1 200 ")));
     (void)close(fd);
@@ -302,7 +310,9 @@ static void ignored_bodies(void **state PL_UNUSED)
 
     world_start(&w, &opts, 1, 10);
     fd = client_connect(w.port);
-    assert_true(client_send(fd, PL_STR("POST /ignore HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabcGET /a HTTP/1.1\r\nHost: x\r\n\r\n")));
+    assert_true(client_send(
+        fd,
+        PL_STR("POST /ignore HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabcGET /a HTTP/1.1\r\nHost: x\r\n\r\n")));
     assert_true(client_read_answers(fd, &got, 2));
     assert_true(client_has(&got, "POST /ignore? []"));
     assert_true(client_has(&got, "GET /a? []"));
@@ -419,13 +429,18 @@ static void large_answers_wait_for_a_slow_reader(void **state PL_UNUSED)
 static void refused_heads_end_the_connection(void **state PL_UNUSED)
 {
     static const char *const cases[] = {
-        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /evil HTTP/1.1\r\nHost: x\r\n\r\n",
-        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 30\r\n\r\nabcGET /evil HTTP/1.1\r\nHost: x\r\n\r\n",
-        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\nGET /evil HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /evil "
+        "HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 30\r\n\r\nabcGET /evil HTTP/1.1\r\nHost: "
+        "x\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\nGET /evil HTTP/1.1\r\nHost: "
+        "x\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: x\r\nX: a\r\n b\r\n\r\nGET /evil HTTP/1.1\r\nHost: x\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: x\r\nX: a\rGET /evil HTTP/1.1\r\n\r\n",
-        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\nabc\r\n0\r\n\r\nGET /evil HTTP/1.1\r\nHost: x\r\n\r\n",
-        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0x3\r\nabc\r\n0\r\n\r\nGET /evil HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\nabc\r\n0\r\n\r\nGET /evil "
+        "HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0x3\r\nabc\r\n0\r\n\r\nGET /evil "
+        "HTTP/1.1\r\nHost: x\r\n\r\n",
     };
     WORLD(w);
 
@@ -555,7 +570,8 @@ static void deadlines(void **state PL_UNUSED)
         {"idle after an answer", "GET /a HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200 OK"},
         {"head", "GET / HTTP/1.1\r\nHos", "HTTP/1.1 408 Request Timeout"},
         {"body", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab", "HTTP/1.1 408 Request Timeout"},
-        {"chunked body", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", "HTTP/1.1 408 Request Timeout"},
+        {"chunked body", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+         "HTTP/1.1 408 Request Timeout"},
     };
     WORLD(w);
 

@@ -1,13 +1,14 @@
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include <cmocka.h>
 
 #include "http/client.h"
 #include "http/http.h"
@@ -261,7 +262,8 @@ static void client_certificates(void **state PL_UNUSED)
         for (size_t k = 0; k < PL_ARRAY_LEN(clients); k++) {
             struct client c;
             /* With TLS 1.3 the client sees a refusal only when it reads. */
-            bool ok = client_open(&c, http_server_port(s), clients[k].cert, clients[k].key, k == 0 ? TLS1_2_VERSION : TLS1_3_VERSION) &&
+            bool ok = client_open(&c, http_server_port(s), clients[k].cert, clients[k].key,
+                                  k == 0 ? TLS1_2_VERSION : TLS1_3_VERSION) &&
                       ask(&c, PL_STR("GET /a HTTP/1.1\r\nHost: x\r\n\r\n"), &got);
             if (ok != clients[k].want) {
                 fail_msg("%s, client %zu: %d", cases[i].auth, k, ok);

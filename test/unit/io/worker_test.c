@@ -1,8 +1,9 @@
-#include <stdarg.h>
-#include <stddef.h>
 #include <setjmp.h>
-#include <cmocka.h>
+#include <stdarg.h>
 #include <stdatomic.h>
+#include <stddef.h>
+
+#include <cmocka.h>
 
 #include "base/clock.h"
 #include "io/worker.h"

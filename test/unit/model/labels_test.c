@@ -5,7 +5,10 @@
 
 #include <cmocka.h>
 
-#define L(n, v) {PL_STR_INIT(n), PL_STR_INIT(v)}
+#define L(n, v)                        \
+    {                                  \
+        PL_STR_INIT(n), PL_STR_INIT(v) \
+    }
 #define LS(array) ((struct labels){(array), PL_ARRAY_LEN(array)})
 
 static const struct label up[] = {L("__name__", "up")};
@@ -96,7 +99,7 @@ static void quoted(void **state)
         {PL_STR_INIT("a\0b"), "\"a\\x00b\""},
         {PL_STR_INIT("\xc3\xa9 \xe6\x97\xa5 \xf0\x9f\x98\x80"), "\"\xc3\xa9 \xe6\x97\xa5 \xf0\x9f\x98\x80\""},
         {PL_STR_INIT("\xc2\xa0|\xe2\x80\x8b|\xef\xbb\xbf"), "\"\\u00a0|\\u200b|\\ufeff\""},
-        {PL_STR_INIT("\xef\xbf\xbd"), "\"\xef\xbf\xbd\""},                   /* U+FFFD itself */
+        {PL_STR_INIT("\xef\xbf\xbd"), "\"\xef\xbf\xbd\""}, /* U+FFFD itself */
         {PL_STR_INIT("\xff\xc3|\xc0\x80|\xed\xa0\x80"), "\"\\xff\\xc3|\\xc0\\x80|\\xed\\xa0\\x80\""},
         {PL_STR_INIT("\xf3\xa0\x80\x81"), "\"\\U000e0001\""},
         {PL_STR_INIT("\xf4\x8f\xbf\xbf"), "\"\\U0010ffff\""},
@@ -162,7 +165,7 @@ static void legacy_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hash_check_values), cmocka_unit_test(order), cmocka_unit_test(sort_by_name),
+        cmocka_unit_test(hash_check_values), cmocka_unit_test(order),  cmocka_unit_test(sort_by_name),
         cmocka_unit_test(get_and_copy),      cmocka_unit_test(quoted), cmocka_unit_test(texts),
         cmocka_unit_test(legacy_names),
     };

@@ -12,9 +12,9 @@ static void accepts(void **state)
         const char *value, *against;
         bool want;
     } cases[] = {
-        {MATCH_EQ, "a", "a", true},      {MATCH_EQ, "a", "b", false},   {MATCH_EQ, "", "", true},
-        {MATCH_NEQ, "a", "a", false},    {MATCH_NEQ, "a", "", true},    {MATCH_RE, "a|b", "b", true},
-        {MATCH_RE, "a|b", "ab", false},  {MATCH_RE, "a.*", "a\nb", true}, {MATCH_RE, "x?", "", true},
+        {MATCH_EQ, "a", "a", true},       {MATCH_EQ, "a", "b", false},     {MATCH_EQ, "", "", true},
+        {MATCH_NEQ, "a", "a", false},     {MATCH_NEQ, "a", "", true},      {MATCH_RE, "a|b", "b", true},
+        {MATCH_RE, "a|b", "ab", false},   {MATCH_RE, "a.*", "a\nb", true}, {MATCH_RE, "x?", "", true},
         {MATCH_NRE, "a.*", "abc", false}, {MATCH_NRE, "a.*", "", true},
     };
     struct pl_arena a;
@@ -31,7 +31,8 @@ static void accepts(void **state)
 
 static void text_and_sets(void **state)
 {
-    static const struct label ls[] = {{PL_STR_INIT("__name__"), PL_STR_INIT("up")}, {PL_STR_INIT("job"), PL_STR_INIT("x")}};
+    static const struct label ls[] = {{PL_STR_INIT("__name__"), PL_STR_INIT("up")},
+                                      {PL_STR_INIT("job"), PL_STR_INIT("x")}};
     struct matcher m[3];
     struct pl_arena a;
     struct pl_buf b;
@@ -70,6 +71,12 @@ static void bad_pattern_and_limit(void **state)
     assert_int_equal(matcher_make(&m, &a, MATCH_EQ, PL_STR("abcdefghijklmnopq"), PL_STR("v"), &err), PL_LIMIT);
     assert_string_equal(err.msg, "query memory limit");
     pl_arena_fini(&a);
+    for (size_t limit = 1; limit < 400; limit += 5) {
+        pl_arena_init(&a, limit);
+        pl_status st = matcher_make(&m, &a, MATCH_RE, PL_STR("name"), PL_STR("v.*"), &err);
+        assert_true(st == PL_OK || st == PL_LIMIT);
+        pl_arena_fini(&a);
+    }
 }
 
 int main(void)

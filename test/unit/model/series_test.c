@@ -32,8 +32,8 @@ static struct chunk_view chunk(int64_t t, int64_t step, int n, double v)
     for (int i = 0; i < n; i++) {
         xor_append(&a, data, t + i * step, v + i);
     }
-    return (struct chunk_view){.data = data, .size = xor_size(&a), .encoding = CHUNK_ENC_XOR, .mint_ms = t,
-                               .maxt_ms = t + (n - 1) * step};
+    return (struct chunk_view){
+        .data = data, .size = xor_size(&a), .encoding = CHUNK_ENC_XOR, .mint_ms = t, .maxt_ms = t + (n - 1) * step};
 }
 
 static struct samples decode(const struct chunk_view *c, uint32_t n, int64_t mint, int64_t maxt)
@@ -76,7 +76,8 @@ static void in_order_and_trimmed(void **state)
 
 static void overlapping_first_wins(void **state)
 {
-    struct chunk_view c[4] = {chunk(0, 10, 20, 0), chunk(50, 10, 10, 1000), chunk(55, 10, 20, 2000), chunk(100, 5, 40, 3000)};
+    struct chunk_view c[4] = {chunk(0, 10, 20, 0), chunk(50, 10, 10, 1000), chunk(55, 10, 20, 2000),
+                              chunk(100, 5, 40, 3000)};
     struct samples s;
 
     (void)state;

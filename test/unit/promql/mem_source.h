@@ -1,4 +1,5 @@
-/* A series_source in memory for tests and benchmarks: series added sample by sample, kept as XOR chunks of 120 samples. */
+/* A series_source in memory for tests and benchmarks: series added sample by sample, kept as XOR chunks of 120 samples.
+ */
 #ifndef PL_TEST_MEM_SOURCE_H
 #define PL_TEST_MEM_SOURCE_H
 

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+
 #include <cmocka.h>
 
 static const struct pq_parse_options all_on = {true, true, true};
@@ -52,11 +53,30 @@ static void check_texts(const struct text_case *cases, size_t count, const struc
 static void literals(void **state)
 {
     static const struct text_case cases[] = {
-        {"1", "1"}, {"-1", "-1"}, {"--1", "1"}, {"0x1F", "31"}, {"0755", "493"}, {"08", "8"}, {"1_000", "1000"},
-        {"1e3", "1000"}, {".5", "0.5"}, {"5.", "5"}, {"+Inf", "+Inf"}, {"-inf", "-Inf"}, {"nan", "NaN"},
-        {"5m", "5m"}, {"-1h30m", "-1h30m"}, {"90m", "1h30m"}, {"7d", "1w"}, {"8d", "8d"}, {"1500ms", "1s500ms"},
-        {"9223372036854775808", "9223372036854775808"}, {"'a\\n\\x41\\u00e9'", "\"a\\nA\xc3\xa9\""},
-        {"`a\\n`", "\"a\\\\n\""}, {"\"\\377\"", "\"\\xff\""}, {"(1)", "(1)"},
+        {"1", "1"},
+        {"-1", "-1"},
+        {"--1", "1"},
+        {"0x1F", "31"},
+        {"0755", "493"},
+        {"08", "8"},
+        {"1_000", "1000"},
+        {"1e3", "1000"},
+        {".5", "0.5"},
+        {"5.", "5"},
+        {"+Inf", "+Inf"},
+        {"-inf", "-Inf"},
+        {"nan", "NaN"},
+        {"5m", "5m"},
+        {"-1h30m", "-1h30m"},
+        {"90m", "1h30m"},
+        {"7d", "1w"},
+        {"8d", "8d"},
+        {"1500ms", "1s500ms"},
+        {"9223372036854775808", "9223372036854776000"},
+        {"'a\\n\\x41\\u00e9'", "\"a\\nA\xc3\xa9\""},
+        {"`a\\n`", "\"a\\\\n\""},
+        {"\"\\377\"", "\"\\xff\""},
+        {"(1)", "(1)"},
     };
     (void)state;
     CHECK_TEXTS(cases, &all_off);
@@ -67,10 +87,17 @@ static void precedence(void **state)
     static const struct {
         const char *a, *b; /* same tree */
     } same[] = {
-        {"a+b*c^d", "a+(b*(c^d))"}, {"a^b^c", "a^(b^c)"}, {"a-b-c", "(a-b)-c"}, {"-a^b", "-(a^b)"},
-        {"-a*b", "(-a)*b"}, {"a or b and c", "a or (b and c)"}, {"a == b + c", "a == (b + c)"},
-        {"a unless b or c", "(a unless b) or c"}, {"a atan2 b * c", "(a atan2 b) * c"},
-        {"foo offset -2^2", "(foo offset -2)^2"}, {"a </ b + c", "a </ (b + c)"},
+        {"a+b*c^d", "a+(b*(c^d))"},
+        {"a^b^c", "a^(b^c)"},
+        {"a-b-c", "(a-b)-c"},
+        {"-a^b", "-(a^b)"},
+        {"-a*b", "(-a)*b"},
+        {"a or b and c", "a or (b and c)"},
+        {"a == b + c", "a == (b + c)"},
+        {"a unless b or c", "(a unless b) or c"},
+        {"a atan2 b * c", "(a atan2 b) * c"},
+        {"foo offset -2^2", "(foo offset -2)^2"},
+        {"a </ b + c", "a </ (b + c)"},
     };
     struct pl_buf x, y;
     (void)state;
@@ -103,19 +130,38 @@ static void precedence(void **state)
 static void selectors(void **state)
 {
     static const struct text_case cases[] = {
-        {"foo", "foo"}, {"foo{}", "foo"}, {"foo{b='2',a=\"1\",}", "foo{a=\"1\",b=\"2\"}"},
-        {"{__name__=\"foo\"}", "{__name__=\"foo\"}"}, {"{\"my.metric\", env=\"x\"}", "{__name__=\"my.metric\",env=\"x\"}"},
-        {"{\"a b\"=~\"c\"}", "{\"a b\"=~\"c\"}"}, {"sum", "sum"}, {"offset", "offset"}, {"by{a!=\"\"}", "by{a!=\"\"}"},
-        {"a:b:c", "a:b:c"}, {"foo{and=\"x\"}", "foo{and=\"x\"}"},
-        {"foo[5m] offset 1h @ 12.3456", "foo[5m] @ 12.346 offset 1h"}, {"foo @ -1.5", "foo @ -1.500"},
-        {"foo @ start() offset -5m", "foo @ start() offset -5m"}, {"foo[300]", "foo[5m]"},
-        {"foo[5m:]", "foo[5m:]"}, {"foo[5m:30s] @ end()", "foo[5m:30s] @ end()"},
-        {"foo offset 5m[10m:6s]", "foo offset 5m[10m:6s]"}, {"foo # comment\n[5m]", "foo[5m]"},
-        {"foo offset 0s offset 5m", "foo offset 5m"}, {"fill + fill_left", "fill + fill_left"},
-        {"foo anchored", "foo anchored"}, {"foo[5m] smoothed offset 1m", "foo[5m] smoothed offset 1m"},
-        {"foo[5m * step()]", "foo[5m * step()]"}, {"foo[min_of(5m, range())]", "foo[min_of(5m, range())]"},
-        {"foo offset (5m + 1m) * 2", "foo offset (5m + 1m) * 2"}, {"foo offset -step()", "foo offset -step()"},
-        {"foo[5m:step()+1]", "foo[5m:step() + 1]"}, {"foo[-(-5m)]", "foo[-(-5m)]"}, {"foo[--5m]", "foo[5m]"},
+        {"foo", "foo"},
+        {"foo{}", "foo"},
+        {"foo{b='2',a=\"1\",}", "foo{a=\"1\",b=\"2\"}"},
+        {"{__name__=\"foo\"}", "{__name__=\"foo\"}"},
+        {"{\"my.metric\", env=\"x\"}", "{__name__=\"my.metric\",env=\"x\"}"},
+        {"{\"a b\"=~\"c\"}", "{\"a b\"=~\"c\"}"},
+        {"sum", "sum"},
+        {"offset", "offset"},
+        {"by{a!=\"\"}", "by{a!=\"\"}"},
+        {"a:b:c", "a:b:c"},
+        {"foo{and=\"x\"}", "foo{and=\"x\"}"},
+        {"foo[5m] offset 1h @ 12.3456", "foo[5m] @ 12.346 offset 1h"},
+        {"foo @ -1.5", "foo @ -1.500"},
+        {"foo @ start() offset -5m", "foo @ start() offset -5m"},
+        {"foo[300]", "foo[5m]"},
+        {"foo[5m:]", "foo[5m:]"},
+        {"foo[5m:30s] @ end()", "foo[5m:30s] @ end()"},
+        {"foo offset 5m[10m:6s]", "foo offset 5m[10m:6s]"},
+        {"foo # comment\n[5m]", "foo[5m]"},
+        {"foo offset 0s offset 5m", "foo offset 5m"},
+        {"fill + fill_left", "fill + fill_left"},
+        {"foo anchored", "foo anchored"},
+        {"foo[5m] smoothed offset 1m", "foo[5m] smoothed offset 1m"},
+        {"foo[5m * step()]", "foo[5m * step()]"},
+        {"foo[min_of(5m, range())]", "foo[min_of(5m, range())]"},
+        {"foo offset (5m + 1m) * 2", "foo offset (5m + 1m) * 2"},
+        {"foo offset -step()", "foo offset -step()"},
+        {"foo[5m:step()+1]", "foo[5m:step() + 1]"},
+        {"foo offset --5m + 3", "foo offset (5m + 3)"},
+        {"foo offset -step() + 3", "foo offset -step() + 3"},
+        {"foo[-(-5m)]", "foo[-(-5m)]"},
+        {"foo[--5m]", "foo[5m]"},
     };
     (void)state;
     CHECK_TEXTS(cases, &all_on);
@@ -124,17 +170,27 @@ static void selectors(void **state)
 static void operators_and_calls(void **state)
 {
     static const struct text_case cases[] = {
-        {"sum(a)by(b,c)", "sum by (b, c) (a)"}, {"sum without() (a)", "sum without () (a)"},
-        {"SUM by (\"x y\", bool, on) (a)", "sum by (\"x y\", bool, on) (a)"}, {"topk(5, a)", "topk(5, a)"},
-        {"count_values(\"l\", a)", "count_values(\"l\", a)"}, {"a == bool 1", "a == bool 1"},
+        {"sum(a)by(b,c)", "sum by (b, c) (a)"},
+        {"sum without() (a)", "sum without () (a)"},
+        {"SUM by (\"x y\", bool, on) (a)", "sum by (\"x y\", bool, on) (a)"},
+        {"topk(5, a)", "topk(5, a)"},
+        {"count_values(\"l\", a)", "count_values(\"l\", a)"},
+        {"a == bool 1", "a == bool 1"},
         {"a + on(x,) group_left b", "a + on (x) group_left () b"},
         {"a / ignoring(x) group_right(y) b", "a / ignoring (x) group_right (y) b"},
-        {"a * on() b", "a * on () b"}, {"a and b", "a and b"}, {"a + fill(1) b", "a + fill (1) b"},
+        {"a * on() b", "a * on () b"},
+        {"a and b", "a and b"},
+        {"a + fill(1) b", "a + fill (1) b"},
         {"a + fill_right(-1m) fill_left(2) b", "a + fill_left (2) fill_right (-60) b"},
-        {"rate(a[5m])", "rate(a[5m])"}, {"time()", "time()"}, {"round(a)", "round(a)"},
-        {"info(a, {b=~\".*\"})", "info(a, {b=~\".*\"})"}, {"start() + end() + step() + range()", "start() + end() + step() + range()"},
-        {"max_of(1, 2)", "max_of(1, 2)"}, {"label_join(a, \"x\", \",\", \"y\", \"z\")", "label_join(a, \"x\", \",\", \"y\", \"z\")"},
-        {"holt_winters(a[5m], 0.5, 0.5)", "holt_winters(a[5m], 0.5, 0.5)"}, {"limitk(1, a)", "limitk(1, a)"},
+        {"rate(a[5m])", "rate(a[5m])"},
+        {"time()", "time()"},
+        {"round(a)", "round(a)"},
+        {"info(a, {b=~\".*\"})", "info(a, {b=~\".*\"})"},
+        {"start() + end() + step() + range()", "start() + end() + step() + range()"},
+        {"max_of(1, 2)", "max_of(1, 2)"},
+        {"label_join(a, \"x\", \",\", \"y\", \"z\")", "label_join(a, \"x\", \",\", \"y\", \"z\")"},
+        {"holt_winters(a[5m], 0.5, 0.5)", "holt_winters(a[5m], 0.5, 0.5)"},
+        {"limitk(1, a)", "limitk(1, a)"},
     };
     (void)state;
     CHECK_TEXTS(cases, &all_on);
@@ -153,17 +209,21 @@ static void syntax_errors(void **state)
         {"sum(a b)", "1:7: parse error: unexpected identifier \"b\" in aggregation"},
         {"sum by a (b)", "1:8: parse error: unexpected identifier \"a\" in grouping opts, expected \"(\""},
         {"sum by (1) (b)", "1:9: parse error: unexpected number \"1\" in grouping opts, expected label"},
-        {"sum by (a b) (c)", "1:11: parse error: unexpected identifier \"b\" in grouping opts, expected \",\" or \")\""},
+        {"sum by (a b) (c)",
+         "1:11: parse error: unexpected identifier \"b\" in grouping opts, expected \",\" or \")\""},
         {"sum by (\"\") (c)", "1:9: parse error: invalid label name for grouping: \"\""},
         {"foo{a}", "1:6: parse error: unexpected \"}\" in label matching, expected label matching operator"},
         {"foo{a=1}", "1:7: parse error: unexpected character inside braces: '1'"},
         {"foo{a=b}", "1:7: parse error: unexpected identifier \"b\" in label matching, expected string"},
         {"foo{,}", "1:5: parse error: unexpected \",\" in label matching, expected identifier or \"}\""},
-        {"foo{a=\"1\" b=\"2\"}", "1:11: parse error: unexpected identifier \"b\" in label matching, expected \",\" or \"}\""},
+        {"foo{a=\"1\" b=\"2\"}",
+         "1:11: parse error: unexpected identifier \"b\" in label matching, expected \",\" or \"}\""},
         {"foo{a=~\"(\"}", "1:5: parse error: error parsing regexp: missing closing ): `(`"},
-        {"foo offset", "1:11: parse error: unexpected end of input in offset, expected number, duration, step(), or range()"},
+        {"foo offset",
+         "1:11: parse error: unexpected end of input in offset, expected number, duration, step(), or range()"},
         {"foo @ x", "1:7: parse error: unexpected identifier \"x\" in @, expected timestamp"},
-        {"foo[]", "1:5: parse error: unexpected \"]\" in subquery or range selector, expected number, duration, step(), or range()"},
+        {"foo[]", "1:5: parse error: unexpected \"]\" in subquery or range selector, expected number, duration, "
+                  "step(), or range()"},
         {"foo[5m 1]", "1:8: parse error: unexpected number \"1\" in subquery or range, expected \":\" or \"]\""},
         {"foo[5m:5m 1]", "1:11: parse error: unexpected number \"1\" in subquery selector, expected \"]\""},
         {"foo[5x]", "1:5: parse error: bad number or duration syntax: \"5\""},
@@ -176,9 +236,9 @@ static void syntax_errors(void **state)
         {"foo offset 1m[5m]", "1:14: parse error: no offset modifiers allowed before range"},
         {"foo @ 1 [5m]", "1:9: parse error: no @ modifiers allowed before range"},
         {"foo offset 1m offset 2m", "1:1: parse error: offset may not be set multiple times"},
-        {"1 offset 1m",
-         "1:1: parse error: offset modifier must be preceded by an instant vector selector or range vector selector or a "
-         "subquery"},
+        {"1 offset 1m", "1:1: parse error: offset modifier must be preceded by an instant vector selector or range "
+                        "vector selector or a "
+                        "subquery"},
         {"foo @ 1 @ 2", "1:1: parse error: @ <timestamp> may not be set multiple times"},
         {"foo @ Inf", "1:1: parse error: timestamp out of bounds for @ modifier: +Inf"},
         {"f(a)", "1:1: parse error: unknown function with name \"f\""},
@@ -187,7 +247,7 @@ static void syntax_errors(void **state)
         {"\"\\q\"", "1:1: parse error: unknown escape sequence U+0071 'q'"},
         {"1e400", "1:1: parse error: error parsing number: strconv.ParseFloat: parsing \"1e400\": value out of range"},
         {"a ! b", "1:3: parse error: unexpected character after '!': ' '"},
-        {"a + on(x) group_left + b", "1:22: parse error: unexpected identifier"},
+        {"a + on(x) group_left * b", "1:22: parse error: unexpected <op:*> in grouping opts, expected \"(\""},
         {"sum()", "1:1: parse error: no arguments for aggregate expression provided"},
         {"topk(a)", "1:1: parse error: wrong number of arguments for aggregate expression provided, expected 2, got 1"},
         {"foo \"averylongstring\"", "1:5: parse error: unexpected string \"\\\"averylong\"..."},
@@ -215,8 +275,8 @@ static void type_errors(void **state)
         {"a and on(x) group_left() b", "1:1: parse error: no grouping allowed for \"and\" operation"},
         {"a + on(x) group_left(x) b", "1:3: parse error: label \"x\" must not occur in ON and GROUP clause at once"},
         {"a or fill(1) b", "1:1: parse error: filling in missing series not allowed for set operators"},
-        {"-\"s\"",
-         "1:1: parse error: unary expression only allowed on expressions of type scalar or instant vector, got \"string\""},
+        {"-\"s\"", "1:1: parse error: unary expression only allowed on expressions of type scalar or instant vector, "
+                   "got \"string\""},
         {"1[5m:]", "1:1: parse error: subquery is only allowed on instant vector, got scalar instead"},
         {"{}", "1:1: parse error: vector selector must contain at least one non-empty matcher"},
         {"{a=~\".*\"}", "1:1: parse error: vector selector must contain at least one non-empty matcher"},
@@ -231,9 +291,8 @@ static void type_errors(void **state)
 static void switched_off(void **state)
 {
     static const struct text_case cases[] = {
-        {"limitk(1, a)",
-         "1:1: parse error: limitk() is experimental and must be enabled with "
-         "--enable-feature=promql-experimental-functions"},
+        {"limitk(1, a)", "1:1: parse error: limitk() is experimental and must be enabled with "
+                         "--enable-feature=promql-experimental-functions"},
         {"info(a)", "1:1: parse error: function \"info\" is not enabled"},
         {"step()", "1:1: parse error: function \"step\" is not enabled"},
         {"foo anchored", "1:1: parse error: anchored modifier is experimental and not enabled"},
@@ -303,8 +362,9 @@ static void bounds(void **state)
 {
     static const struct {
         const char *before, *middle, *after;
-    } deep[] = {{"(", "1", ")"}, {"-", "a", ""}, {"a + ", "a", ""}, {"a ^ ", "a", ""}, {"abs(", "a", ")"},
-                {"sum(", "a", ")"}, {"a + (", "b", ")"}, {"", "a[1m:]", "[1m:]"}, {"", "a[((1m", "+1m"}};
+    } deep[] = {{"(", "1", ")"},     {"-", "a", ""},          {"a + ", "a", ""},
+                {"a ^ ", "a", ""},   {"abs(", "a", ")"},      {"sum(", "a", ")"},
+                {"a + (", "b", ")"}, {"", "a[1m:]", "[1m:]"}, {"", "a[((1m", "+1m"}};
     char msg[256];
     struct pl_arena a;
     struct pl_buf b;
@@ -342,11 +402,14 @@ static void pretty(void **state)
 {
     static const struct text_case cases[] = {
         {"sum(rate(foo[5m]))", "sum(rate(foo[5m]))"},
-        {"sum by (job, instance, something_else) (rate(http_requests_total{code=~\"5..\", job=\"frontend\"}[5m])) / "
+        {"sum by (job, instance, something_else) (rate(http_requests_total{code=~\"5..\", job=\"frontend\", "
+         "x!=\"y\"}[5m])) / "
          "sum(rate(http_requests_total[5m]))",
-         "  sum by (job, instance, something_else) (\n    rate(http_requests_total{code=~\"5..\",job=\"frontend\"}[5m])\n  )\n/\n"
+         "  sum by (job, instance, something_else) (\n    "
+         "rate(http_requests_total{code=~\"5..\",job=\"frontend\",x!=\"y\"}[5m])\n  )\n/\n"
          "  sum(rate(http_requests_total[5m]))"},
-        {"-sum by (aaaaaaaaaaaaaaaaaaaaaaaaaaaa, bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb) (cccccccccccccccccccccccccccccccccccccccccc)",
+        {"-sum by (aaaaaaaaaaaaaaaaaaaaaaaaaaaa, bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb) "
+         "(cccccccccccccccccccccccccccccccccccccccccc)",
          "-sum by (aaaaaaaaaaaaaaaaaaaaaaaaaaaa, bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb) (\n"
          "  cccccccccccccccccccccccccccccccccccccccccc\n)"},
     };
@@ -365,15 +428,17 @@ static void json(void **state)
 {
     static const struct text_case cases[] = {
         {"1", "{\"type\":\"numberLiteral\",\"val\":\"1\"}"},
-        {"-foo offset 5m",
-         "{\"expr\":{\"anchored\":false,\"matchers\":[{\"name\":\"__name__\",\"type\":\"=\",\"value\":\"foo\"}],\"name\":"
-         "\"foo\",\"offset\":300000,\"offsetExpr\":null,\"smoothed\":false,\"startOrEnd\":null,\"timestamp\":null,\"type\":"
-         "\"vectorSelector\"},\"op\":\"-\",\"type\":\"unaryExpr\"}"},
-        {"1 < bool 2",
-         "{\"bool\":true,\"lhs\":{\"type\":\"numberLiteral\",\"val\":\"1\"},\"matching\":null,\"op\":\"\\u003c\",\"rhs\":{"
-         "\"type\":\"numberLiteral\",\"val\":\"2\"},\"type\":\"binaryExpr\"}"},
+        {"-foo offset 5m", "{\"expr\":{\"anchored\":false,\"matchers\":[{\"name\":\"__name__\",\"type\":\"=\","
+                           "\"value\":\"foo\"}],\"name\":"
+                           "\"foo\",\"offset\":300000,\"offsetExpr\":null,\"smoothed\":false,\"startOrEnd\":null,"
+                           "\"timestamp\":null,\"type\":"
+                           "\"vectorSelector\"},\"op\":\"-\",\"type\":\"unaryExpr\"}"},
+        {"1 < bool 2", "{\"bool\":true,\"lhs\":{\"type\":\"numberLiteral\",\"val\":\"1\"},\"matching\":null,\"op\":"
+                       "\"\\u003c\",\"rhs\":{"
+                       "\"type\":\"numberLiteral\",\"val\":\"2\"},\"type\":\"binaryExpr\"}"},
         {"round(vector(1))",
-         "{\"args\":[{\"args\":[{\"type\":\"numberLiteral\",\"val\":\"1\"}],\"func\":{\"argTypes\":[\"scalar\"],\"name\":"
+         "{\"args\":[{\"args\":[{\"type\":\"numberLiteral\",\"val\":\"1\"}],\"func\":{\"argTypes\":[\"scalar\"],"
+         "\"name\":"
          "\"vector\",\"returnType\":\"vector\",\"variadic\":0},\"type\":\"call\"}],\"func\":{\"argTypes\":[\"vector\","
          "\"scalar\"],\"name\":\"round\",\"returnType\":\"vector\",\"variadic\":1},\"type\":\"call\"}"},
     };
@@ -413,9 +478,14 @@ static void durations(void **state)
     static const struct {
         const char *text;
         int64_t ms;
-    } good[] = {{"5m", 300000}, {"1h30m", 5400000}, {"15", 15000}, {"0.5", 500}, {"1e3", 1000000}, {"0", 0},
+    } good[] = {{"5m", 300000},
+                {"1h30m", 5400000},
+                {"15", 15000},
+                {"0.5", 500},
+                {"1e3", 1000000},
+                {"0", 0},
                 {"1y2w3d4h5m6s7ms", 31536000000 + 1209600000 + 259200000 + 14400000 + 300000 + 6007}};
-    static const char *bad[] = {"", "m", "5", "5x", "5m5", "5m1h", "-5m", "1e30", "nan", "300y"};
+    static const char *bad[] = {"", "m", "5x", "5m5", "5m1h", "-5m", "1e30", "nan", "300y"};
     int64_t ms;
     struct pl_err err;
     (void)state;
@@ -425,7 +495,7 @@ static void durations(void **state)
         assert_int_equal(ms, good[i].ms);
     }
     for (size_t i = 0; i < PL_ARRAY_LEN(bad); i++) {
-        if (strcmp(bad[i], "5") != 0 && pq_parse_duration(&ms, pl_str_c(bad[i]), &err) == PL_OK) {
+        if (pq_parse_duration(&ms, pl_str_c(bad[i]), &err) == PL_OK) {
             fail_msg("accepted: %s", bad[i]);
         }
     }
@@ -456,11 +526,20 @@ static void function_table(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(literals),      cmocka_unit_test(precedence),          cmocka_unit_test(selectors),
-        cmocka_unit_test(syntax_errors), cmocka_unit_test(operators_and_calls), cmocka_unit_test(type_errors),
-        cmocka_unit_test(switched_off),  cmocka_unit_test(positions_and_tree),  cmocka_unit_test(bounds),
-        cmocka_unit_test(pretty),        cmocka_unit_test(json),                cmocka_unit_test(match_parameter),
-        cmocka_unit_test(durations),     cmocka_unit_test(function_table),
+        cmocka_unit_test(literals),
+        cmocka_unit_test(precedence),
+        cmocka_unit_test(selectors),
+        cmocka_unit_test(syntax_errors),
+        cmocka_unit_test(operators_and_calls),
+        cmocka_unit_test(type_errors),
+        cmocka_unit_test(switched_off),
+        cmocka_unit_test(positions_and_tree),
+        cmocka_unit_test(bounds),
+        cmocka_unit_test(pretty),
+        cmocka_unit_test(json),
+        cmocka_unit_test(match_parameter),
+        cmocka_unit_test(durations),
+        cmocka_unit_test(function_table),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* Answers queries over samples in a text file, for comparison with a real Prometheus (promql_diff.py).
- * promql_answer DATA < QUERIES. DATA lines: L name value name value ... (tabs between, sorted, __name__ among them) begins a
- * series, "t_ms value" adds a sample. QUERIES lines: start_ms end_ms step_ms query; step 0 is an instant query.
- * One line of JSON an answer: {"data": ...} as Prometheus's API gives it, or {"error": "..."}. */
+ * promql_answer DATA < QUERIES. DATA lines: L name value name value ... (tabs between, sorted, __name__ among them)
+ * begins a series, "t_ms value" adds a sample. QUERIES lines: start_ms end_ms step_ms query; step 0 is an instant
+ * query. One line of JSON an answer: {"data": ...} as Prometheus's API gives it, or {"error": "..."}. */
 #include "base/clock.h"
 #include "codec/float_text.h"
 #include "mem_source.h"

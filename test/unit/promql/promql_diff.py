@@ -63,7 +63,13 @@ sort_desc(demo_memory_usage_bytes)
 topk by (type) (1, demo_memory_usage_bytes)
 bottomk(4, demo_cpu_usage_seconds_total)
 limitk(2, demo_cpu_usage_seconds_total)
-limit_ratio(0.5, demo_cpu_usage_seconds_total)
+demo_memory_usage_bytes ^ 3
+demo_num_cpus ^ -2
+0.3 ^ demo_num_cpus
+ln(rate(demo_cpu_usage_seconds_total[1m]))
+log10(rate(demo_cpu_usage_seconds_total[1m]))
+exp(rate(demo_cpu_usage_seconds_total[1m]))
+-demo_num_cpus ^ 3
 sort_by_label(demo_cpu_usage_seconds_total, "mode", "instance")
 label_replace(rate(demo_cpu_usage_seconds_total[1m]), "a", "x$1", "mode", "(.).*")
 label_join(demo_num_cpus, "new", "/", "job", "instance", "nope")

@@ -11,7 +11,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { MARK_HISTOGRAM = 1, MARK_START_TIME = 2, LABELS_MAX = 64, VALUES_MAX = 20000, EXPECT_MAX = 16, SERIES_MAX = 512 };
+enum {
+    MARK_HISTOGRAM = 1,
+    MARK_START_TIME = 2,
+    LABELS_MAX = 64,
+    VALUES_MAX = 20000,
+    EXPECT_MAX = 16,
+    SERIES_MAX = 512
+};
 
 struct value {
     double v;
@@ -794,9 +801,9 @@ static bool results_equal(const struct pq_result *a, const struct pq_result *b)
 /* Does the tree use functions whose result depends on the evaluation time, whatever is put on its selectors? */
 static bool uses_time(const struct pq_node *n)
 {
-    static const char *const names[] = {"days_in_month", "day_of_month", "day_of_week", "day_of_year", "hour",
-                                        "minute", "month", "year", "predict_linear", "time", "timestamp", "start",
-                                        "end", "range", "step"};
+    static const char *const names[] = {"days_in_month", "day_of_month", "day_of_week", "day_of_year",    "hour",
+                                        "minute",        "month",        "year",        "predict_linear", "time",
+                                        "timestamp",     "start",        "end",         "range",          "step"};
 
     switch (n->kind) {
     case PQ_PAREN:

@@ -13,7 +13,8 @@ struct promqltest_result {
 };
 
 struct promqltest_options {
-    const char *const *unimplemented; /* texts: a query that contains one may be answered PL_UNIMPLEMENTED; NULL at the end */
+    const char *const
+        *unimplemented; /* texts: a query that contains one may be answered PL_UNIMPLEMENTED; NULL at the end */
     bool verbose;
 };
 

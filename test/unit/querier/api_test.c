@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
 #include <cmocka.h>
 
 /* ---- the store ---- */
@@ -55,7 +56,8 @@ static pl_status memory_select(struct series_source *src, struct pl_arena *a, co
         struct labels ls = {store[i].labels, store[i].label_count};
 
         if (matchers_accept(q->matchers, q->matcher_count, ls) && q->mint_ms <= 600000 && q->maxt_ms >= 0) {
-            out->v[out->n++] = (struct series_view){ls, q->labels_only ? NULL : &store[i].chunk, q->labels_only ? 0 : 1};
+            out->v[out->n++] =
+                (struct series_view){ls, q->labels_only ? NULL : &store[i].chunk, q->labels_only ? 0 : 1};
         }
     }
     if (q->series_max > 0 && out->n > q->series_max) {
@@ -99,16 +101,16 @@ static pl_status memory_strings(struct pl_arena *a, pl_str name, const struct se
     return PL_OK;
 }
 
-static pl_status memory_names(struct series_source *src, struct pl_arena *a, const struct series_select *q, size_t limit,
-                              struct str_list *out, struct pl_err *err)
+static pl_status memory_names(struct series_source *src, struct pl_arena *a, const struct series_select *q,
+                              size_t limit, struct str_list *out, struct pl_err *err)
 {
     (void)src;
     (void)err;
     return memory_strings(a, PL_STR_NULL, q, limit, out);
 }
 
-static pl_status memory_values(struct series_source *src, struct pl_arena *a, pl_str name, const struct series_select *q,
-                               size_t limit, struct str_list *out, struct pl_err *err)
+static pl_status memory_values(struct series_source *src, struct pl_arena *a, pl_str name,
+                               const struct series_select *q, size_t limit, struct str_list *out, struct pl_err *err)
 {
     (void)src;
     (void)err;
@@ -153,7 +155,8 @@ static pl_status port_stats(struct query_port *p, pl_str tenant, struct tenant_s
     (void)p;
     (void)tenant;
     (void)err;
-    *out = (struct tenant_stats){.series = 4, .active_series = 3, .loaded_blocks = 2, .ingestion_rate = 1.5, .api_rate = 1.5};
+    *out = (struct tenant_stats){
+        .series = 4, .active_series = 3, .loaded_blocks = 2, .ingestion_rate = 1.5, .api_rate = 1.5};
     return PL_OK;
 }
 
@@ -165,8 +168,13 @@ static pl_status port_status(struct query_port *p, pl_str tenant, size_t limit, 
     (void)tenant;
     (void)a;
     (void)err;
-    *out = (struct tenant_tsdb_status){
-        .series = 4, .label_pairs = 7, .chunks = 4, .mint_ms = 0, .maxt_ms = 600000, .metrics = rows, .metric_count = PL_MIN(limit, 2)};
+    *out = (struct tenant_tsdb_status){.series = 4,
+                                       .label_pairs = 7,
+                                       .chunks = 4,
+                                       .mint_ms = 0,
+                                       .maxt_ms = 600000,
+                                       .metrics = rows,
+                                       .metric_count = PL_MIN(limit, 2)};
     return PL_OK;
 }
 
@@ -212,9 +220,13 @@ static int set_up(void **state)
                                  .per_step_stats = true,
                                  .config_yaml = config_yaml,
                                  .flags = flags};
-    struct server_options so = {.http = {.address = PL_STR("127.0.0.1"), .loop_count = 1, .body_budget_bytes = 64 << 20,
-                                         .head_timeout_ns = 10 * PL_NS_PER_S, .body_timeout_ns = 10 * PL_NS_PER_S,
-                                         .write_timeout_ns = 10 * PL_NS_PER_S, .idle_timeout_ns = 10 * PL_NS_PER_S},
+    struct server_options so = {.http = {.address = PL_STR("127.0.0.1"),
+                                         .loop_count = 1,
+                                         .body_budget_bytes = 64 << 20,
+                                         .head_timeout_ns = 10 * PL_NS_PER_S,
+                                         .body_timeout_ns = 10 * PL_NS_PER_S,
+                                         .write_timeout_ns = 10 * PL_NS_PER_S,
+                                         .idle_timeout_ns = 10 * PL_NS_PER_S},
                                 .auth_enabled = true,
                                 .push_threads = 1,
                                 .query_threads = 2};
@@ -253,7 +265,8 @@ static int tear_down(void **state)
 /* Sends the text and reads until the other side closes; the whole answer, NUL-terminated, in *out. */
 static void exchange(uint16_t port_number, pl_str request, struct pl_buf *out)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port_number), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    struct sockaddr_in to = {
+        .sin_family = AF_INET, .sin_port = htons(port_number), .sin_addr = {htonl(INADDR_LOOPBACK)}};
     struct timeval limit = {.tv_sec = 20};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     char chunk[8192];
@@ -314,13 +327,13 @@ static int code_of(const struct pl_buf *answer)
     return code;
 }
 
-#define P "/prometheus/api/v1"
-#define OK(data) "{\"status\":\"success\",\"data\":" data "}"
+#define P         "/prometheus/api/v1"
+#define OK(data)  "{\"status\":\"success\",\"data\":" data "}"
 #define BAD(text) "{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"" text "\"}"
-#define A_LABELS "{\"__name__\":\"m\",\"job\":\"a<b\"}"
-#define B_LABELS "{\"__name__\":\"m\",\"job\":\"c\",\"x\":\"\\\"\\\\\\n\"}"
-#define C_LABELS "{\"__name__\":\"m\",\"job\":\"d\"}"
-#define D_LABELS "{\"__name__\":\"n_total\",\"job\":\"c\"}"
+#define A_LABELS  "{\"__name__\":\"m\",\"job\":\"a<b\"}"
+#define B_LABELS  "{\"__name__\":\"m\",\"job\":\"c\",\"x\":\"\\\"\\\\\\n\"}"
+#define C_LABELS  "{\"__name__\":\"m\",\"job\":\"d\"}"
+#define D_LABELS  "{\"__name__\":\"n_total\",\"job\":\"c\"}"
 
 struct api_case {
     const char *target;
@@ -349,21 +362,28 @@ static void check_cases(const struct fixture *f, const struct api_case *cases, s
 static void results(void **state)
 {
     static const struct api_case cases[] = {
-        {P "/query?query=vector(1)&time=5", NULL, 200, OK("{\"resultType\":\"vector\",\"result\":[{\"metric\":{},\"value\":[5,\"1\"]}]}")},
+        {P "/query?query=vector(1)&time=5", NULL, 200,
+         OK("{\"resultType\":\"vector\",\"result\":[{\"metric\":{},\"value\":[5,\"1\"]}]}")},
         {P "/query?query=1&time=5", NULL, 200, OK("{\"resultType\":\"scalar\",\"result\":[5,\"1\"]}")},
-        {P "/query?query=1e21&time=1.05", NULL, 200, OK("{\"resultType\":\"scalar\",\"result\":[1.05,\"1000000000000000000000\"]}")},
+        {P "/query?query=1e21&time=1.05", NULL, 200,
+         OK("{\"resultType\":\"scalar\",\"result\":[1.05,\"1000000000000000000000\"]}")},
         {P "/query?query=vector(1e-7)&time=1.05", NULL, 200,
          OK("{\"resultType\":\"vector\",\"result\":[{\"metric\":{},\"value\":[1.050,\"1e-07\"]}]}")},
-        {P "/query", "query=%22a%3Cb%5Cb%22&time=5", 200, OK("{\"resultType\":\"string\",\"result\":[5,\"a\\u003cb\\b\"]}")},
+        {P "/query", "query=%22a%3Cb%5Cb%22&time=5", 200,
+         OK("{\"resultType\":\"string\",\"result\":[5,\"a\\u003cb\\b\"]}")},
         {P "/query_range?query=1&start=0&end=30&step=15", NULL, 200,
-         OK("{\"resultType\":\"matrix\",\"result\":[{\"metric\":{},\"values\":[[0,\"1\"],[15,\"1\"],[30,\"1\"]]}]}")},
+         OK("{\"resultType\":\"matrix\",\"result\":[{\"metric\":{},\"values\":[[0,\"1\"],[15,\"1\"],[30,\"1\"]]"
+            "}]}")},
         {P "/query?query=m&time=30", NULL, 200,
-         OK("{\"resultType\":\"vector\",\"result\":[{\"metric\":" A_LABELS ",\"value\":[30,\"2\"]},{\"metric\":" B_LABELS
-            ",\"value\":[30,\"1\"]},{\"metric\":" C_LABELS ",\"value\":[30,\"2e+21\"]}]}")},
+         OK("{\"resultType\":\"vector\",\"result\":[{\"metric\":" A_LABELS
+            ",\"value\":[30,\"2\"]},{\"metric\":" B_LABELS ",\"value\":[30,\"1\"]},{\"metric\":" C_LABELS
+            ",\"value\":[30,\"2e+21\"]}]}")},
         {P "/query", "query=m%7Bjob%3D%22c%22%7D%5B31s%5D&time=30", 200,
-         OK("{\"resultType\":\"matrix\",\"result\":[{\"metric\":" B_LABELS ",\"values\":[[0,\"0\"],[15,\"0.5\"],[30,\"1\"]]}]}")},
+         OK("{\"resultType\":\"matrix\",\"result\":[{\"metric\":" B_LABELS
+            ",\"values\":[[0,\"0\"],[15,\"0.5\"],[30,\"1\"]]}]}")},
         {P "/query?query=nothing&time=30", NULL, 200, OK("{\"resultType\":\"vector\",\"result\":[]}")},
-        {P "/query_range?query=nothing&start=0&end=30&step=15", NULL, 200, OK("{\"resultType\":\"matrix\",\"result\":[]}")},
+        {P "/query_range?query=nothing&start=0&end=30&step=15", NULL, 200,
+         OK("{\"resultType\":\"matrix\",\"result\":[]}")},
         {P "/query?query=m&time=30&limit=1", NULL, 200,
          "{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":[{\"metric\":" A_LABELS
          ",\"value\":[30,\"2\"]}]},\"warnings\":[\"results truncated due to limit\"]}"},
@@ -374,11 +394,17 @@ static void results(void **state)
          OK("{\"resultType\":\"vector\",\"result\":[]}")},
         {P "/query", "query=vector(1)+-%0A++max(rate(m%7Bjob%3D%22d%22%7D%5B1m%5D))&time=60", 200,
          "{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":[{\"metric\":{},\"value\":[60,"
-         "\"-66666666666666664000\"]}]},\"infos\":[\"PromQL info: metric might not be a counter, name does not end in "
+         "\"-66666666666666656000\"]}]},\"infos\":[\"PromQL info: metric might not be a counter, name does not "
+         "end in "
          "_total/_sum/_count/_bucket: \\\"m\\\" (2:12)\"]}"},
         {P "/query?query=m&time=400&lookback_delta=1", NULL, 200, OK("{\"resultType\":\"vector\",\"result\":[]}")},
         {P "/query", "query=sum(rate(n_total%5B1m%5D))&time=1970-01-01T00:05:00Z", 200,
-         OK("{\"resultType\":\"vector\",\"result\":[{\"metric\":{},\"value\":[300,\"0.9999999999999999\"]}]}")}, /* as Go computes it */
+         OK("{\"resultType\":\"vector\",\"result\":[{\"metric\":{},\"value\":[300,\"0.9999999999999999\"]}]"
+            "}")}, /* as
+                      Go
+                      computes
+                      it
+                    */
     };
 
     check_cases(*state, cases, PL_ARRAY_LEN(cases));
@@ -387,49 +413,69 @@ static void results(void **state)
 static void errors(void **state)
 {
     static const struct api_case cases[] = {
-        {P "/query?query=sum(", NULL, 400, BAD("invalid parameter \\\"query\\\"; 1:5: parse error: unclosed left parenthesis")},
-        {P "/query", "", 400, BAD("invalid parameter \\\"query\\\"; unknown position: parse error: no expression found in input")},
+        {P "/query?query=sum(", NULL, 400,
+         BAD("invalid parameter \\\"query\\\"; 1:5: parse error: unclosed left parenthesis")},
+        {P "/query", "", 400,
+         BAD("invalid parameter \\\"query\\\"; unknown position: parse error: no expression found in input")},
         {P "/query?query=1&time=x", NULL, 400,
-         BAD("invalid parameter \\\"time\\\"; invalid time value for 'time': cannot parse \\\"x\\\" to a valid timestamp")},
-        {P "/query?query=1&timeout=%3C", NULL, 400, BAD("invalid parameter \\\"timeout\\\"; cannot parse \\\"\\u003c\\\" to a valid duration")},
+         BAD("invalid parameter \\\"time\\\"; invalid time value for 'time': cannot parse \\\"x\\\" to a valid "
+             "timestamp")},
+        {P "/query?query=1&timeout=%3C", NULL, 400,
+         BAD("invalid parameter \\\"timeout\\\"; cannot parse \\\"\\u003c\\\" to a valid duration")},
         {P "/query?query=1&lookback_delta=x", NULL, 400,
          BAD("error parsing lookback delta duration: cannot parse \\\"x\\\" to a valid duration")},
         {P "/query?query=1&limit=-1", NULL, 400, BAD("invalid parameter \\\"limit\\\"; limit must be non-negative")},
-        {P "/query_range?query=1", NULL, 400, BAD("invalid parameter \\\"start\\\"; cannot parse \\\"\\\" to a valid timestamp")},
-        {P "/query_range?query=1&start=1&end=x", NULL, 400, BAD("invalid parameter \\\"end\\\"; cannot parse \\\"x\\\" to a valid timestamp")},
+        {P "/query_range?query=1", NULL, 400,
+         BAD("invalid parameter \\\"start\\\"; cannot parse \\\"\\\" to a valid timestamp")},
+        {P "/query_range?query=1&start=1&end=x", NULL, 400,
+         BAD("invalid parameter \\\"end\\\"; cannot parse \\\"x\\\" to a valid timestamp")},
         {P "/query_range?query=1&start=1&end=0&step=1", NULL, 400,
          BAD("invalid parameter \\\"end\\\"; end timestamp must not be before start time")},
         {P "/query_range?query=1&start=1&end=2&step=0", NULL, 400,
-         BAD("invalid parameter \\\"step\\\"; zero or negative query resolution step widths are not accepted. Try a positive "
+         BAD("invalid parameter \\\"step\\\"; zero or negative query resolution step widths are not accepted. Try a "
+             "positive "
              "integer")},
         {P "/query_range?query=1&start=1&end=2&step=-5", NULL, 400,
-         BAD("invalid parameter \\\"step\\\"; zero or negative query resolution step widths are not accepted. Try a positive "
+         BAD("invalid parameter \\\"step\\\"; zero or negative query resolution step widths are not accepted. Try a "
+             "positive "
              "integer")},
         {P "/query_range?query=1&start=1&end=2&step=1e30", NULL, 400,
          BAD("invalid parameter \\\"step\\\"; cannot parse \\\"1e30\\\" to a valid duration. It overflows int64")},
         {P "/query_range?query=1&start=1&end=11002&step=1", NULL, 400,
-         BAD("exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)")},
+         BAD("exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution "
+             "(?step=XX)")},
         {P "/query_range?query=%22a%22&start=1&end=2&step=1", NULL, 400,
-         BAD("invalid parameter \\\"query\\\"; invalid expression type \\\"string\\\" for range query, must be Scalar or instant "
+         BAD("invalid parameter \\\"query\\\"; invalid expression type \\\"string\\\" for range query, must be Scalar "
+             "or instant "
              "Vector")},
         {P "/query?query=1%2Bmax_over_time(m%5B101m:%5D)&time=1", NULL, 400,
-         BAD("exceeded maximum resolution of 100 points per timeseries in subquery. Try increasing the step size of your subquery")},
+         BAD("exceeded maximum resolution of 100 points per timeseries in subquery. Try increasing the step size of "
+             "your subquery")},
         {P "/labels?start=x", NULL, 400,
-         BAD("invalid parameter \\\"start\\\": invalid time value for 'start': cannot parse \\\"x\\\" to a valid timestamp")},
+         BAD("invalid parameter \\\"start\\\": invalid time value for 'start': cannot parse \\\"x\\\" to a valid "
+             "timestamp")},
         {P "/labels?match[]=x%7B", NULL, 400, BAD("1:3: parse error: unexpected end of input inside braces")},
-        {P "/labels?match[]=%7Ba%3D~%22.*%22%7D", NULL, 400, BAD("match[] must contain at least one non-empty matcher")},
-        {P "/labels?limit=x", NULL, 400, BAD("invalid parameter \\\"limit\\\": strconv.Atoi: parsing \\\"x\\\": invalid syntax")},
+        {P "/labels?match[]=%7Ba%3D~%22.*%22%7D", NULL, 400,
+         BAD("match[] must contain at least one non-empty matcher")},
+        {P "/labels?limit=x", NULL, 400,
+         BAD("invalid parameter \\\"limit\\\": strconv.Atoi: parsing \\\"x\\\": invalid syntax")},
         {P "/label/%ff/values", NULL, 400, BAD("invalid label name: \\\"\\\\xff\\\"")},
-        {P "/series?match[]=x%7B", NULL, 400, BAD("invalid parameter \\\"match[]\\\": 1:3: parse error: unexpected end of input inside braces")},
+        {P "/series?match[]=x%7B", NULL, 400,
+         BAD("invalid parameter \\\"match[]\\\": 1:3: parse error: unexpected end of input inside braces")},
         {P "/series", NULL, 400, BAD("no match[] parameter provided")},
         {P "/metadata?limit=x", NULL, 400, BAD("limit must be a number")},
         {P "/metadata?limit_per_metric=x", NULL, 400, BAD("limit_per_metric must be a number")},
-        {P "/format_query?query=a%3C", NULL, 400, BAD("invalid parameter \\\"query\\\": 1:3: parse error: unexpected end of input")},
-        {P "/query_exemplars?query=up&start=3&end=1", NULL, 400, BAD("end timestamp must not be before start timestamp")},
+        {P "/format_query?query=a%3C", NULL, 400,
+         BAD("invalid parameter \\\"query\\\": 1:3: parse error: unexpected end of input")},
+        {P "/query_exemplars?query=up&start=3&end=1", NULL, 400,
+         BAD("end timestamp must not be before start timestamp")},
         {P "/status/tsdb?limit=0", NULL, 400, BAD("limit must be a positive number")},
         {P "/status/tsdb?limit=10001", NULL, 400, BAD("limit must not exceed 10000")},
-        {P "/query?query=sum_over_time(m%5B10m%5D)&time=600&limit=1&timeout=1m&stats=&lookback_delta=5m&x=y&query=ignored", NULL, 200,
-         "{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":[{\"metric\":{\"job\":\"a<b\"},\"value\":[600,"
+        {P "/query?query=sum_over_time(m%5B10m%5D)&time=600&limit=1&timeout=1m&stats=&lookback_delta=5m&x=y&query="
+           "ignored",
+         NULL, 200,
+         "{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":[{\"metric\":{\"job\":\"a<b\"},"
+         "\"value\":[600,"
          "\"820\"]}]},\"warnings\":[\"results truncated due to limit\"]}"},
     };
 
@@ -463,26 +509,35 @@ static void metadata_and_status(void **state)
 {
     static const struct api_case cases[] = {
         {P "/metadata", NULL, 200,
-         OK("{\"m\":[{\"type\":\"gauge\",\"help\":\"A \\u003cgauge\\u003e.\",\"unit\":\"\"}],\"n_total\":[{\"type\":\"counter\","
-            "\"help\":\"First.\",\"unit\":\"bytes\"},{\"type\":\"counter\",\"help\":\"Second.\",\"unit\":\"bytes\"}]}")},
-        {P "/metadata?limit=1", NULL, 200, OK("{\"m\":[{\"type\":\"gauge\",\"help\":\"A \\u003cgauge\\u003e.\",\"unit\":\"\"}]}")},
+         OK("{\"m\":[{\"type\":\"gauge\",\"help\":\"A "
+            "\\u003cgauge\\u003e.\",\"unit\":\"\"}],\"n_total\":[{\"type\":\"counter\","
+            "\"help\":\"First.\",\"unit\":\"bytes\"},{\"type\":\"counter\",\"help\":\"Second.\",\"unit\":\"bytes\"}]"
+            "}")},
+        {P "/metadata?limit=1", NULL, 200,
+         OK("{\"m\":[{\"type\":\"gauge\",\"help\":\"A \\u003cgauge\\u003e.\",\"unit\":\"\"}]}")},
         {P "/metadata?metric=n_total&limit_per_metric=1", NULL, 200,
          OK("{\"n_total\":[{\"type\":\"counter\",\"help\":\"First.\",\"unit\":\"bytes\"}]}")},
         {P "/metadata?metric=none", NULL, 200, OK("{}")},
         {P "/metadata?limit=0", NULL, 200, OK("{}")},
         {P "/format_query?query=a%3Cb", NULL, 200, OK("\"a \\u003c b\"")},
         {P "/parse_query?query=a%3Cb", NULL, 200,
-         OK("{\"bool\":false,\"lhs\":{\"anchored\":false,\"matchers\":[{\"name\":\"__name__\",\"type\":\"=\",\"value\":\"a\"}],"
-            "\"name\":\"a\",\"offset\":0,\"offsetExpr\":null,\"smoothed\":false,\"startOrEnd\":null,\"timestamp\":null,\"type\":\"vectorSelector\"},"
-            "\"matching\":{\"card\":\"one-to-one\",\"fillValues\":{\"lhs\":null,\"rhs\":null},\"include\":[],\"labels\":[],"
-            "\"on\":false},\"op\":\"\\u003c\",\"rhs\":{\"anchored\":false,\"matchers\":[{\"name\":\"__name__\",\"type\":\"=\","
-            "\"value\":\"b\"}],\"name\":\"b\",\"offset\":0,\"offsetExpr\":null,\"smoothed\":false,\"startOrEnd\":null,\"timestamp\":null,\"type\":"
+         OK("{\"bool\":false,\"lhs\":{\"anchored\":false,\"matchers\":[{\"name\":\"__name__\",\"type\":\"=\",\"value\":"
+            "\"a\"}],"
+            "\"name\":\"a\",\"offset\":0,\"offsetExpr\":null,\"smoothed\":false,\"startOrEnd\":null,\"timestamp\":null,"
+            "\"type\":\"vectorSelector\"},"
+            "\"matching\":{\"card\":\"one-to-one\",\"fillValues\":{\"lhs\":null,\"rhs\":null},\"include\":[],"
+            "\"labels\":[],"
+            "\"on\":false},\"op\":\"\\u003c\",\"rhs\":{\"anchored\":false,\"matchers\":[{\"name\":\"__name__\","
+            "\"type\":\"=\","
+            "\"value\":\"b\"}],\"name\":\"b\",\"offset\":0,\"offsetExpr\":null,\"smoothed\":false,\"startOrEnd\":null,"
+            "\"timestamp\":null,\"type\":"
             "\"vectorSelector\"},\"type\":\"binaryExpr\"}")},
         {P "/query_exemplars?query=up", NULL, 200, OK("[]")},
         {P "/status/config", NULL, 200, OK("{\"yaml\":\"target: all\\n\"}")},
         {P "/status/flags", NULL, 200, OK("{\"auth.enabled\":\"true\",\"target\":\"all\"}")},
         {P "/status/buildinfo", NULL, 200,
-         OK("{\"version\":\"" PL_VERSION "\",\"revision\":\"\",\"branch\":\"\",\"buildUser\":\"\",\"buildDate\":\"\",\"goVersion\":\"\"}")},
+         OK("{\"version\":\"" PL_VERSION
+            "\",\"revision\":\"\",\"branch\":\"\",\"buildUser\":\"\",\"buildDate\":\"\",\"goVersion\":\"\"}")},
         {P "/status/tsdb", NULL, 200,
          OK("{\"headStats\":{\"numSeries\":4,\"numLabelPairs\":7,\"chunkCount\":4,\"minTime\":0,\"maxTime\":600000},"
             "\"seriesCountByMetricName\":[{\"name\":\"m\",\"value\":3},{\"name\":\"job=a\\u003cb\",\"value\":1}],"
@@ -495,7 +550,8 @@ static void metadata_and_status(void **state)
     check_cases(*state, cases, PL_ARRAY_LEN(cases));
 }
 
-static void check_one(const struct fixture *f, const char *method, const char *target, const char *tenant, int code, const char *want)
+static void check_one(const struct fixture *f, const char *method, const char *target, const char *tenant, int code,
+                      const char *want)
 {
     struct pl_buf answer;
 
@@ -513,7 +569,8 @@ static void tenants_methods_and_failures(void **state)
     check_one(f, "GET", P "/query?query=1", "a|b", 400, "tenant ID 'a|b' contains unsupported character '|'\n");
     check_one(f, "GET", P "/query?query=m&time=1", "broken", 500,
               "{\"status\":\"error\",\"errorType\":\"internal\",\"error\":\"read index: input/output error\"}");
-    check_one(f, "DELETE", P "/series", "t", 500, "{\"status\":\"error\",\"errorType\":\"internal\",\"error\":\"not implemented\"}");
+    check_one(f, "DELETE", P "/series", "t", 500,
+              "{\"status\":\"error\",\"errorType\":\"internal\",\"error\":\"not implemented\"}");
     check_one(f, "PUT", P "/query?query=1", "t", 405, "");
     check_one(f, "GET", P "/rules", "t", 404, "404 page not found\n");
 }
@@ -522,7 +579,8 @@ static void too_many_samples(void **state)
 {
     static const struct api_case cases[] = {
         {P "/query_range?query=m&start=0&end=600&step=1", NULL, 422,
-         "{\"status\":\"error\",\"errorType\":\"execution\",\"error\":\"query processing would load too many samples into memory in "
+         "{\"status\":\"error\",\"errorType\":\"execution\",\"error\":\"query processing would load too many samples "
+         "into memory in "
          "query execution\"}"},
     };
 
@@ -540,11 +598,12 @@ static void statistics(void **state)
     ask(f, "GET", P "/query_range?query=m&start=0&end=30&step=15&stats=all", NULL, "t", &answer);
     stats = strstr(body_of(&answer), "\"stats\":");
     assert_non_null(stats);
-    assert_int_equal(sscanf(stats,
-                            "\"stats\":{\"timings\":{\"evalTotalTime\":%lf,\"resultSortTime\":%lf,\"queryPreparationTime\":%lf,"
-                            "\"innerEvalTime\":%lf,\"execQueueTime\":%lf,\"execTotalTime\":%lf},%n",
-                            &seconds[0], &seconds[1], &seconds[2], &seconds[3], &seconds[4], &seconds[5], &at),
-                     6);
+    assert_int_equal(
+        sscanf(stats,
+               "\"stats\":{\"timings\":{\"evalTotalTime\":%lf,\"resultSortTime\":%lf,\"queryPreparationTime\":%lf,"
+               "\"innerEvalTime\":%lf,\"execQueueTime\":%lf,\"execTotalTime\":%lf},%n",
+               &seconds[0], &seconds[1], &seconds[2], &seconds[3], &seconds[4], &seconds[5], &at),
+        6);
     assert_string_equal(stats + at, "\"samples\":{\"totalQueryableSamplesPerStep\":[[0,3],[15,3],[30,3]],"
                                     "\"totalQueryableSamples\":9,\"peakSamples\":9}}}}");
     pl_buf_fini(&answer);
@@ -573,10 +632,14 @@ static void cross_origin(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(results),           cmocka_unit_test(errors),
-        cmocka_unit_test(labels_and_series), cmocka_unit_test(metadata_and_status),
-        cmocka_unit_test(tenants_methods_and_failures), cmocka_unit_test(too_many_samples),
-        cmocka_unit_test(statistics),        cmocka_unit_test(cross_origin),
+        cmocka_unit_test(results),
+        cmocka_unit_test(errors),
+        cmocka_unit_test(labels_and_series),
+        cmocka_unit_test(metadata_and_status),
+        cmocka_unit_test(tenants_methods_and_failures),
+        cmocka_unit_test(too_many_samples),
+        cmocka_unit_test(statistics),
+        cmocka_unit_test(cross_origin),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

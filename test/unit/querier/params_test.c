@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+
 #include <cmocka.h>
 
 static void times(void **state)
@@ -40,9 +41,20 @@ static void times(void **state)
 
 static void bad_times(void **state)
 {
-    static const char *const cases[] = {"",     "x",   "2015-02-29T00:00:00Z", "2015-13-01T00:00:00Z", "2015-07-01T24:10:51Z",
-                                        "NaN",  "Inf", "1e300",                "2015-07-01T20:10:51", "2015-07-01 20:10:51Z",
-                                        "2015-07-01T20:10:51.Z", "2015-07-01T20:10:51+0200", "2015-07-01t20:10:51z", "1s"};
+    static const char *const cases[] = {"",
+                                        "x",
+                                        "2015-02-29T00:00:00Z",
+                                        "2015-13-01T00:00:00Z",
+                                        "2015-07-01T24:10:51Z",
+                                        "NaN",
+                                        "Inf",
+                                        "1e300",
+                                        "2015-07-01T20:10:51",
+                                        "2015-07-01 20:10:51Z",
+                                        "2015-07-01T20:10:51.Z",
+                                        "2015-07-01T20:10:51+0200",
+                                        "2015-07-01t20:10:51z",
+                                        "1s"};
     (void)state;
 
     for (size_t i = 0; i < PL_ARRAY_LEN(cases); i++) {
@@ -153,7 +165,7 @@ static void escaped_label_names(void **state)
 {
     static const struct {
         const char *in, *want;
-    } cases[] = {{"job", "job"},           {"U__a_2d_b", "a-b"},        {"U__a__b", "a_b"}, {"U__a_20AC_", "a\u20ac"},
+    } cases[] = {{"job", "job"},           {"U__a_2d_b", "a-b"},   {"U__a__b", "a_b"}, {"U__a_20AC_", "a\u20ac"},
                  {"U__a_zz_", "U__a_zz_"}, {"U__a_2d", "U__a_2d"}, {"U__", ""},        {"U__a_d800_", "U__a_d800_"}};
     struct pl_arena a;
     (void)state;

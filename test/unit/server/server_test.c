@@ -1,6 +1,7 @@
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
+
 #include <cmocka.h>
 
 #include "base/log.h"
@@ -15,8 +16,8 @@
 static void handle_echo(void *arg PL_UNUSED, struct http_request *req, struct http_response *resp)
 {
     resp->content_type = "text/plain";
-    pl_buf_printf(&resp->body, "%.*s|%s|%.*s|%.*s|%.*s", PL_STR_ARG(req->tenant), req->route, PL_STR_ARG(req->path_var[0]),
-                  PL_STR_ARG(req->path_var[1]), PL_STR_ARG(req->body));
+    pl_buf_printf(&resp->body, "%.*s|%s|%.*s|%.*s|%.*s", PL_STR_ARG(req->tenant), req->route,
+                  PL_STR_ARG(req->path_var[0]), PL_STR_ARG(req->path_var[1]), PL_STR_ARG(req->body));
 }
 
 static void handle_long(void *arg PL_UNUSED, struct http_request *req PL_UNUSED, struct http_response *resp)
@@ -108,9 +109,11 @@ static struct server *start(struct server_options o)
                                                .path = "/rules/{namespace}/{group}",
                                                .handler = handle_echo,
                                                .pool = SERVER_POOL_QUERY});
-    server_route_add(s, &(struct server_route){.methods = HTTP_GET, .path = "/long", .handler = handle_long, .gzip = true});
+    server_route_add(
+        s, &(struct server_route){.methods = HTTP_GET, .path = "/long", .handler = handle_long, .gzip = true});
     server_route_add(s, &(struct server_route){.methods = HTTP_GET, .path = "/json_fail", .handler = handle_fail});
-    server_route_add(s, &(struct server_route){.methods = HTTP_GET, .path = "/text_fail", .handler = handle_fail, .arg = &ready_flag});
+    server_route_add(s, &(struct server_route){
+                            .methods = HTTP_GET, .path = "/text_fail", .handler = handle_fail, .arg = &ready_flag});
     server_route_add(s, &(struct server_route){.methods = HTTP_GET,
                                                .path = "/api/v1/status/buildinfo",
                                                .handler = server_buildinfo,
@@ -167,15 +170,18 @@ static void routes_and_tenants(void **state PL_UNUSED)
         {"DELETE /rules/a%2Fb/c%20d+e", "", NULL, 200, "|/rules/{namespace}/{group}|a/b|c d+e|", NULL},
         {"PUT /rules/a/b", "", NULL, 405, "", "Allow: GET, HEAD, DELETE\r\n"},
         {"GET /rules/a/b%2", "", NULL, 400,
-         "{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"invalid URL escape in path\"}", "application/json"},
+         "{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"invalid URL escape in path\"}",
+         "application/json"},
         {"GET /rules/a", "", NULL, 404, "404 page not found\n", NULL},
         {"GET /rules/a/b/c", "", NULL, 404, "404 page not found\n", NULL},
         {"GET /rules//b", "", NULL, 404, "404 page not found\n", NULL},
-        {"GET /json_fail", "", NULL, 400, "{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"no \\\"luck\\\"\"}",
+        {"GET /json_fail", "", NULL, 400,
+         "{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"no \\\"luck\\\"\"}",
          "Content-Type: application/json\r\n"},
         {"GET /text_fail", "", NULL, 503, "no \"luck\"\n", "Content-Type: text/plain; charset=utf-8"},
         {"GET /api/v1/status/buildinfo", "", NULL, 200,
-         "{\"status\":\"success\",\"data\":{\"version\":\"1.2.3\",\"revision\":\"abc\",\"branch\":\"\",\"buildUser\":\"\",\"buildDate\":"
+         "{\"status\":\"success\",\"data\":{\"version\":\"1.2.3\",\"revision\":\"abc\",\"branch\":\"\",\"buildUser\":"
+         "\"\",\"buildDate\":"
          "\"\",\"goVersion\":\"\"}}",
          NULL},
     };
@@ -334,16 +340,22 @@ static void requests_are_counted(void **state PL_UNUSED)
     (void)ask(s, "HEAD /ready", "", NULL, &got);
     assert_int_equal(ask(s, "GET /metrics", "", NULL, &got), 200);
     assert_true(client_has(&got, "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
-    assert_true(client_has(&got, "cortex_request_duration_seconds_count{method=\"POST\",route=\"api_v1_push\",status_code=\"200\",ws=\"false\"} "));
-    assert_true(client_has(&got, "cortex_request_duration_seconds_count{method=\"POST\",route=\"api_v1_push\",status_code=\"401\",ws=\"false\"} "));
+    assert_true(client_has(&got, "cortex_request_duration_seconds_count{method=\"POST\",route=\"api_v1_push\",status_"
+                                 "code=\"200\",ws=\"false\"} "));
+    assert_true(client_has(&got, "cortex_request_duration_seconds_count{method=\"POST\",route=\"api_v1_push\",status_"
+                                 "code=\"401\",ws=\"false\"} "));
     assert_true(client_has(&got, "route=\"prometheus_api_v1_label_name_values\",status_code=\"200\""));
-    assert_true(client_has(&got, "cortex_request_duration_seconds_count{method=\"GET\",route=\"notfound\",status_code=\"404\",ws=\"false\"} "));
+    assert_true(client_has(
+        &got,
+        "cortex_request_duration_seconds_count{method=\"GET\",route=\"notfound\",status_code=\"404\",ws=\"false\"} "));
     assert_true(client_has(&got, "cortex_request_message_bytes_sum{method=\"POST\",route=\"api_v1_push\"} "));
-    assert_true(client_has(&got, "cortex_response_message_bytes_bucket{method=\"GET\",route=\"notfound\",le=\"1.048576e+06\"} "));
+    assert_true(client_has(
+        &got, "cortex_response_message_bytes_bucket{method=\"GET\",route=\"notfound\",le=\"1.048576e+06\"} "));
     assert_true(client_has(&got, "cortex_inflight_requests{method=\"GET\",route=\"metrics\"} 1\n"));
     assert_true(client_has(&got, "cortex_tcp_connections{protocol=\"http\"} 1\n"));
     assert_true(client_has(&got, "cortex_tcp_connections_limit{protocol=\"http\"} 16384\n"));
-    assert_int_equal(ask(s, "GET /metrics", "Accept: application/openmetrics-text; version=1.0.0\r\n", NULL, &got), 200);
+    assert_int_equal(ask(s, "GET /metrics", "Accept: application/openmetrics-text; version=1.0.0\r\n", NULL, &got),
+                     200);
     assert_true(client_has(&got, "Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n"));
     assert_true(pl_str_ends(pl_buf_view(&got), PL_STR("# EOF\n")));
     server_destroy(s);
@@ -409,7 +421,8 @@ static void gzip_round_trip(void **state PL_UNUSED)
     assert_int_equal(gzip_decode(&back, pl_buf_view(&packed), 1 << 20, &err), PL_INVALID);
     assert_int_equal(gzip_decode(&back, PL_STR(""), 10, &err), PL_INVALID);
     pl_buf_reset(&back);
-    assert_true(gzip_encode(&two, PL_STR("one "), 1) && gzip_encode(&two, PL_STR("two"), 9) && gzip_encode(&two, PL_STR(""), 1));
+    assert_true(gzip_encode(&two, PL_STR("one "), 1) && gzip_encode(&two, PL_STR("two"), 9) &&
+                gzip_encode(&two, PL_STR(""), 1));
     assert_int_equal(gzip_decode(&back, pl_buf_view(&two), 7, &err), PL_OK);
     assert_true(pl_str_eq(pl_buf_view(&back), PL_STR("one two")));
     pl_buf_fini(&text);
@@ -421,10 +434,11 @@ static void gzip_round_trip(void **state PL_UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(routes_and_tenants),   cmocka_unit_test(auth_off_and_prefix), cmocka_unit_test(body_limits_by_route),
-        cmocka_unit_test(compressed_answers),   cmocka_unit_test(cors_headers),        cmocka_unit_test(admin_pages),
-        cmocka_unit_test(requests_are_counted), cmocka_unit_test(tenant_syntax),       cmocka_unit_test(status_rows_are_whole),
-        cmocka_unit_test(gzip_round_trip),
+        cmocka_unit_test(routes_and_tenants),    cmocka_unit_test(auth_off_and_prefix),
+        cmocka_unit_test(body_limits_by_route),  cmocka_unit_test(compressed_answers),
+        cmocka_unit_test(cors_headers),          cmocka_unit_test(admin_pages),
+        cmocka_unit_test(requests_are_counted),  cmocka_unit_test(tenant_syntax),
+        cmocka_unit_test(status_rows_are_whole), cmocka_unit_test(gzip_round_trip),
     };
     pl_log_setup(PL_LOG_ERROR, false); /* 5xx answers are expected here */
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,15 +1,17 @@
-#include "tsdb/block.h"
-#include "tsdb/block_internal.h"
 #include "base/hash.h"
 #include "codec/varint.h"
 #include "made.h"
+#include "tsdb/block.h"
+#include "tsdb/block_internal.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -324,7 +326,7 @@ static void limits_and_cancel(void **state)
     q.cancel = &cancel;
     assert_int_equal(s->ops->select(s, &arena, &q, &l, &err), PL_CANCELED);
     q.cancel = NULL;
-    for (size_t bytes = 9000; bytes < 60000; bytes += 3000) {
+    for (size_t bytes = 1; bytes < 60000; bytes += bytes < 300 ? 13 : 2999) {
         pl_arena_init(&small, bytes);
         pl_status st = s->ops->select(s, &small, &q, &l, &err);
         if (st != PL_OK) {
@@ -461,8 +463,9 @@ static void bad_series_are_refused(void **state)
     ok(add_to_new(a, b));
     assert_int_equal(add_to_new(b, a), PL_INVALID);
     assert_int_equal(add_to_new(a, a), PL_INVALID);
-    assert_string_equal(err.msg, "index: series {__name__=\"metric_0000\", id=\"000001\", instance=\"host-1:9100\", job=\"odd\"}"
-                                 " is out of order");
+    assert_string_equal(err.msg,
+                        "index: series {__name__=\"metric_0000\", id=\"000001\", instance=\"host-1:9100\", job=\"odd\"}"
+                        " is out of order");
     c.chunks = swapped;
     c.chunk_count = 2;
     assert_int_equal(add_to_new(a, c), PL_INVALID);
@@ -551,6 +554,35 @@ static void several_segments(void **state)
     chunk_segments_close(&s);
 }
 
+/* Writes fail somewhere after `bytes` of a file: an error that names the file, and nothing left behind. */
+static void failed_writes_leave_nothing(void **state)
+{
+    const rlim_t limits[] = {0, 5, 100, 3000, 20000, 60000};
+    struct rlimit before, small;
+
+    (void)state;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    for (size_t i = 0; i < PL_ARRAY_LEN(limits); i++) {
+        struct block_writer *w;
+        struct ulid id;
+        pl_status st;
+        small = (struct rlimit){.rlim_cur = limits[i], .rlim_max = before.rlim_max};
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+        ok(block_writer_create(&w, pl_str_c(dir), START_MS, END_MS, 0, &err));
+        for (int k = 0; k < 300; k++) {
+            struct series_view s = made_series(&arena, k, SAMPLES);
+            ok(block_writer_add(w, s.labels, s.chunks, s.chunk_count, &err));
+        }
+        st = block_writer_finish(w, &id, &err);
+        block_writer_destroy(w);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+        assert_int_equal(st, PL_IO);
+        assert_true(pl_str_starts(pl_str_c(err.msg), pl_arena_printf(&arena, "write %s/", dir)));
+        assert_int_equal(entries(dir), 0);
+    }
+}
+
 /* ---- folders ---- */
 
 static void marked_block_goes_with_its_last_reference(void **state)
@@ -604,7 +636,8 @@ static void broken_blocks_do_not_open(void **state)
     for (size_t i = 0; i < PL_ARRAY_LEN(cases); i++) {
         struct ulid id = write_block(2, 5);
         struct block *b;
-        put_file(pl_arena_printf(&arena, "%s/%s", block_dir(&id).p, cases[i].file).p, cases[i].text, strlen(cases[i].text));
+        put_file(pl_arena_printf(&arena, "%s/%s", block_dir(&id).p, cases[i].file).p, cases[i].text,
+                 strlen(cases[i].text));
         assert_int_equal(block_open(&b, block_dir(&id), &err), PL_CORRUPT);
         assert_true(pl_str_starts(pl_str_c(err.msg), PL_STR("open block ")));
         if (strstr(err.msg, cases[i].want) == NULL) {
@@ -630,6 +663,7 @@ int main(void)
         T(outside_the_range_is_refused),
         T(open_chunk_times_are_made_exact),
         T(several_segments),
+        T(failed_writes_leave_nothing),
         T(marked_block_goes_with_its_last_reference),
         T(leftovers_are_removed),
         T(broken_blocks_do_not_open),

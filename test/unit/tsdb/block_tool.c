@@ -9,8 +9,8 @@
  * A MATCHER is name=value, name!=value, name=~regex or name!~regex.
  */
 #include "codec/float_text.h"
-#include "tsdb/block.h"
 #include "made.h"
+#include "tsdb/block.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,8 +133,8 @@ static struct series_select make_select(char **args, int n)
     for (int i = 0; i < n; i++) {
         ms[i] = parse_matcher(args[i]);
     }
-    return (struct series_select){.matchers = ms, .matcher_count = (size_t)n, .mint_ms = INT64_MIN,
-                                  .maxt_ms = INT64_MAX};
+    return (struct series_select){
+        .matchers = ms, .matcher_count = (size_t)n, .mint_ms = INT64_MIN, .maxt_ms = INT64_MAX};
 }
 
 static void print_list(struct str_list l)

@@ -1,5 +1,5 @@
-/* Series made from their number alone, for the tests of blocks: all kinds of values, label texts that need quoting, labels that
- * some series lack, more values of one name than the index samples. In label order. */
+/* Series made from their number alone, for the tests of blocks: all kinds of values, label texts that need quoting,
+ * labels that some series lack, more values of one name than the index samples. In label order. */
 #ifndef PL_TEST_TSDB_MADE_H
 #define PL_TEST_TSDB_MADE_H
 
@@ -12,7 +12,7 @@
 
 enum { CHUNK_SAMPLES = 120, STEP_MS = 15000 };
 #define START_MS INT64_C(1700006400000) /* a multiple of two hours */
-#define END_MS (START_MS + INT64_C(86400000))
+#define END_MS   (START_MS + INT64_C(86400000))
 
 /* An empty folder; in memory where that is possible, for the writer syncs all it writes. */
 static inline void made_folder(char out[static 64])
@@ -48,7 +48,8 @@ static inline int64_t made_time_of(int series, int i)
 
 static inline struct labels made_labels_of(struct pl_arena *a, int series)
 {
-    static const char *const odd[] = {"plain", "with \"quotes\"", "back\\slash", "new\nline", "\xc3\xa9\xe6\x97\xa5", "a b"};
+    static const char *const odd[] = {"plain",     "with \"quotes\"",      "back\\slash",
+                                      "new\nline", "\xc3\xa9\xe6\x97\xa5", "a b"};
     struct label *v = pl_arena_zero(a, 6 * sizeof(*v));
     size_t n = 0;
 
@@ -76,8 +77,11 @@ static inline struct series_view made_series(struct pl_arena *a, int series, int
         for (int i = (int)k * CHUNK_SAMPLES; i < samples && i < (int)(k + 1) * CHUNK_SAMPLES; i++) {
             xor_append(&ap, data, made_time_of(series, i), made_value_of(series, i));
         }
-        c[k] = (struct chunk_view){.data = data, .size = xor_size(&ap), .encoding = CHUNK_ENC_XOR,
-                                   .mint_ms = made_time_of(series, (int)k * CHUNK_SAMPLES), .maxt_ms = ap.t};
+        c[k] = (struct chunk_view){.data = data,
+                                   .size = xor_size(&ap),
+                                   .encoding = CHUNK_ENC_XOR,
+                                   .mint_ms = made_time_of(series, (int)k * CHUNK_SAMPLES),
+                                   .maxt_ms = ap.t};
     }
     return (struct series_view){.labels = made_labels_of(a, series), .chunks = c, .chunk_count = chunks};
 }

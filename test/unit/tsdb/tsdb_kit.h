@@ -29,11 +29,12 @@ enum { KIT_LABELS = 5, KIT_RANGE_MS = 7200000 };
 
 static inline char *kit_dir(void)
 {
-    static char path[64];
+    char *path = strdup("/tmp/pl-tsdb-XXXXXX");
 
-    (void)snprintf(path, sizeof(path), "/tmp/pl-tsdb-XXXXXX");
-    assert_non_null(mkdtemp(path));
-    return strdup(path);
+    if (path == NULL || mkdtemp(path) == NULL) {
+        abort();
+    }
+    return path;
 }
 
 static inline void kit_remove(char *dir)

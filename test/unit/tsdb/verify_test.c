@@ -1,8 +1,8 @@
-#include "tsdb/block.h"
-#include "tsdb/block_internal.h"
 #include "base/hash.h"
 #include "codec/varint.h"
 #include "made.h"
+#include "tsdb/block.h"
+#include "tsdb/block_internal.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -176,8 +176,9 @@ static void place_of_a_bad_chunk(void **state)
     (void)close(fd);
     assert_int_equal(verify().problems, 1);
     assert_string_equal(last_where, pl_arena_printf(&arena, "%s at offset 8", path.p).p);
-    assert_string_equal(last_what, "chunk at 000001:8: checksum mismatch (series {__name__=\"metric_0000\", id=\"000000\","
-                                   " job=\"even\", text=\"plain\"})");
+    assert_string_equal(last_what,
+                        "chunk at 000001:8: checksum mismatch (series {__name__=\"metric_0000\", id=\"000000\","
+                        " job=\"even\", text=\"plain\"})");
 }
 
 static void missing_and_left_over(void **state)
@@ -208,7 +209,8 @@ static void put_record(struct pl_buf *b, const void *p, size_t n)
 static void every_byte_of_a_wal(void **state)
 {
     static const uint8_t series[] = {1, 0, 0, 0, 0, 0, 0, 0, 7, 1, 1, 'a', 1, 'b'};
-    static const uint8_t samples[] = {2, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 1, 0, 0, 2, 0x3f, 0xf0, 0, 0, 0, 0, 0, 0};
+    static const uint8_t samples[] = {2, 0, 0, 0, 0, 0,    0,    0, 7, 0, 0, 0, 0, 0,
+                                      0, 1, 0, 0, 2, 0x3f, 0xf0, 0, 0, 0, 0, 0, 0};
     static const uint8_t deleted[] = {3, 0, 0, 0, 0, 0, 0, 0, 7, 2, 4};
     pl_str wal = pl_arena_printf(&arena, "%s/wal", dir), path;
     struct pl_buf b;
@@ -279,7 +281,7 @@ static void every_byte_of_head_chunks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(clean_block),           T(every_byte_of_a_block), T(statistics_and_names),     T(place_of_a_bad_chunk),
+        T(clean_block),           T(every_byte_of_a_block), T(statistics_and_names),      T(place_of_a_bad_chunk),
         T(missing_and_left_over), T(every_byte_of_a_wal),   T(every_byte_of_head_chunks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
