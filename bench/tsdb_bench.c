@@ -2,7 +2,8 @@
  *
  *   tsdb_bench DIR [series] [passes] [series per batch]
  *
- * DIR must not exist; it is left behind. 12 labels per series as node_exporter and a cluster's relabelling give them. */
+ * DIR must not exist; it is left behind. 12 labels per series as node_exporter and a cluster's relabelling give them.
+ */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,8 +38,8 @@ static int64_t cpu_ns(void)
 
 static struct labels make_labels(struct pl_arena *a, uint32_t i)
 {
-    static const char *const names[LABELS] = {"__name__", "cluster",  "container", "cpu",  "env",     "instance",
-                                              "job",      "mode",     "namespace", "node", "pod",     "region"};
+    static const char *const names[LABELS] = {"__name__", "cluster", "container", "cpu",  "env", "instance",
+                                              "job",      "mode",    "namespace", "node", "pod", "region"};
     struct label *v = pl_arena_alloc(a, LABELS * sizeof(*v));
 
     for (int k = 0; k < LABELS; k++) {

@@ -27,7 +27,7 @@ char *pl_buf_reserve(struct pl_buf *b, size_t n)
         b->p = pl_realloc(b->p, cap);
         b->cap = cap;
     }
-    return b->p + b->n;
+    return b->p != NULL ? b->p + b->n : NULL;
 }
 
 void pl_buf_add(struct pl_buf *b, const void *p, size_t n)

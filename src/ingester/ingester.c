@@ -55,6 +55,7 @@ struct ingester *ingester_create(const struct ingester_options *o, struct overri
     i->lock_fd = -1;
     pl_mutex_init(&i->lock, PL_RANK_INGESTER);
     pl_cond_init(&i->changed);
+    ing__push_init(i);
     metric_set(METRIC_CELL(m_instance_limits, PL_STR("max_tenants")), (double)o->tenants_max);
     metric_set(METRIC_CELL(m_instance_limits, PL_STR("max_series")), (double)o->series_max);
     metric_set(METRIC_CELL(m_instance_limits, PL_STR("max_inflight_push_requests")), (double)o->inflight_push_max);

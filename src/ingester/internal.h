@@ -116,6 +116,9 @@ struct ingester {
     struct ing_rate rate;
     struct pl_thread tick_thread, compact_thread;
     bool threads;
+    struct {
+        struct metric_cell *ingested, *failed, *metadata, *metadata_failed;
+    } cell; /* const after create */
 };
 
 /* Finds or makes the tenant and its store, and pins it. */
@@ -141,6 +144,7 @@ void ing__compact(struct ingester *i, struct ing_tenant *t, bool force);
 void ing__count_opened(struct ing_tenant *t, const char *why_not, double seconds);
 
 /* ---- ports ---- */
+void ing__push_init(struct ingester *i);
 extern const struct ingest_port_ops ing__ingest_ops;
 extern const struct query_port_ops ing__query_ops;
 struct ingester *ing__of_ingest(struct ingest_port *p);

@@ -15,6 +15,14 @@ METRIC_DEF_COUNTER(m_metadata, "cortex_ingester_ingested_metadata_total", "Metad
 METRIC_DEF_COUNTER(m_metadata_failed, "cortex_ingester_ingested_metadata_failures_total",
                    "Metadata entries that were refused.");
 
+void ing__push_init(struct ingester *i)
+{
+    i->cell.ingested = METRIC_CELL0(m_ingested);
+    i->cell.failed = METRIC_CELL0(m_failed);
+    i->cell.metadata = METRIC_CELL0(m_metadata);
+    i->cell.metadata_failed = METRIC_CELL0(m_metadata_failed);
+}
+
 struct ingest_session {
     struct ingester *i;
     struct ing_tenant *t;
@@ -140,8 +148,8 @@ static void take_metadata(struct ingest_session *s, const struct ingest_batch *b
         refused++;
     }
     if (b->metadata_count > 0) {
-        metric_add(METRIC_CELL0(m_metadata), b->metadata_count - refused);
-        metric_add(METRIC_CELL0(m_metadata_failed), refused);
+        metric_add(s->i->cell.metadata, b->metadata_count - refused);
+        metric_add(s->i->cell.metadata_failed, refused);
     }
 }
 
@@ -288,7 +296,7 @@ static void mark_active(struct ingest_session *s, struct tsdb_append_batch *b, s
 
 static void count_stored(struct ingest_session *s, const struct ingest_batch *b, const struct tsdb_append_result *r)
 {
-    metric_add(METRIC_CELL0(m_ingested), (double)r->appended);
+    metric_add(s->i->cell.ingested, (double)r->appended);
     metric_add(s->t->cell.created, (double)r->series_created);
     atomic_fetch_add_explicit(&s->i->series, (int64_t)r->series_created,
                               memory_order_relaxed); /* corrected by the tick */
@@ -321,7 +329,7 @@ static pl_status session_append(struct ingest_session *s, const struct ingest_ba
     batch.series_per_metric_max = (uint64_t)series_max(max.metric);
     st = tsdb_append(s->t->db, &batch, a, &r, err);
     if (st != PL_OK) {
-        metric_add(METRIC_CELL0(m_failed), b->sample_count);
+        metric_add(s->i->cell.failed, b->sample_count);
         return st;
     }
     count_stored(s, b, &r);
@@ -330,7 +338,7 @@ static pl_status session_append(struct ingest_session *s, const struct ingest_ba
     if (refused == 0) {
         return PL_OK;
     }
-    metric_add(METRIC_CELL0(m_failed), (double)refused);
+    metric_add(s->i->cell.failed, (double)refused);
     if (instance_limited && r.first == TSDB_SOFT_SERIES_LIMIT) {
         return pl_fail(err, PL_INTERNAL, MSG_SERIES);
     }

@@ -203,6 +203,39 @@ static pl_status range_finish(struct range_op *o, struct column *c, struct pl_er
     return added ? PL_OK : pl_fail(err, PL_EXEC, "vector cannot contain metrics with the same labelset");
 }
 
+/* The kernel in slices of about this many window samples, so that a deadline or a hang-up is seen soon. */
+enum { SLICE_SAMPLES = 1 << 20 };
+
+static pl_status run_kernel(struct range_op *o, double *out, struct pl_err *err)
+{
+    struct windows w = o->w;
+    size_t done = 0;
+
+    while (done < o->w.steps) {
+        uint64_t samples = 0;
+        size_t n = 0;
+
+        while (done + n < o->w.steps && samples < SLICE_SAMPLES) {
+            samples += o->w.hi[done + n] - o->w.lo[done + n] + 1;
+            n++;
+        }
+        w.steps = n;
+        o->kernel(&w, out + done);
+        done += n;
+        w.lo += n;
+        w.hi += n;
+        w.ref0_ms += (int64_t)n * w.ref_step_ms;
+        w.ts0_ms += (int64_t)n * w.ts_step_ms;
+        for (size_t i = 0; i < 2; i++) {
+            w.arg[i] = w.arg[i] != NULL ? w.arg[i] + n : NULL;
+        }
+        if (done < o->w.steps) {
+            PL_TRY(pq__check(o->op.x, err));
+        }
+    }
+    return PL_OK;
+}
+
 static pl_status range_next(struct op *op, struct batch *out, struct pl_err *err)
 {
     struct range_op *o = (struct range_op *)op;
@@ -230,7 +263,7 @@ static pl_status range_next(struct op *op, struct batch *out, struct pl_err *err
         PL_TRY(check_arguments(o, err));
         c.v = pq__col_take(op);
         PQ_TRY_ALLOC(op, c.v);
-        o->kernel(&o->w, c.v);
+        PL_TRY(run_kernel(o, c.v, err));
         for (size_t i = 0; i < op->grid.n; i++) {
             count += !pq_is_absent(c.v[i]);
         }

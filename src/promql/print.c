@@ -185,27 +185,53 @@ static void print_at(struct pl_buf *b, const struct pq_time *t)
     }
 }
 
-/* An operator behind offset belongs to the offset only where its left side begins with a parenthesis or two signs; what
- * was written as `offset --5m + 3` has lost its signs and needs parentheses to be read the same again. */
-static bool needs_parens(const struct pq_dur *d)
+/* Does an offset of this form end where its text ends, whatever follows: a call, or a signed call or parenthesis? */
+static bool is_closed(const struct pq_dur *d)
 {
-    const struct pq_dur *left = d;
+    bool is_signed = d->kind == PQ_DUR_NEG || d->kind == PQ_DUR_POS;
+    const struct pq_dur *inner = is_signed ? d->l : d;
 
-    while (left->kind >= PQ_DUR_ADD && left->kind <= PQ_DUR_POW) {
-        left = left->l;
+    switch (inner->kind) {
+    case PQ_DUR_NUM:
+    case PQ_DUR_STEP:
+    case PQ_DUR_RANGE:
+    case PQ_DUR_MIN:
+    case PQ_DUR_MAX:
+        return true;
+    case PQ_DUR_PAREN:
+        return d->kind == PQ_DUR_NEG;
+    default:
+        return false;
     }
-    return left != d && left->kind != PQ_DUR_PAREN && !(left->kind == PQ_DUR_NEG && left->l->kind == PQ_DUR_NEG);
 }
 
-static void print_offset(struct pl_buf *b, const struct pq_time *t)
+/* Any other form takes in the arithmetic behind it, and only if it begins with a parenthesis or two signs. Prometheus
+ * prints some that then mean something else: `x offset --5m + 3` has lost its signs, and with @ or smoothed moved to
+ * the front, an operator behind them comes to stand behind the offset. Parentheses keep the first, a plus sign before
+ * them the second. */
+static void print_offset(struct pl_buf *b, const struct pq_time *t, bool moved)
 {
-    bool parens = t->offset_expr != NULL && needs_parens(t->offset_expr);
+    struct pl_buf text;
+    bool open;
+    bool parens;
 
-    if (t->has_offset) {
-        pl_buf_cstr(b, parens ? " offset (" : " offset ");
-        print_length(b, t->offset_ms, t->offset_expr);
-        pl_buf_cstr(b, parens ? ")" : "");
+    if (!t->has_offset) {
+        return;
     }
+    PL_BUF_LIT(b, " offset ");
+    if (t->offset_expr == NULL || is_closed(t->offset_expr)) {
+        print_length(b, t->offset_ms, t->offset_expr);
+        return;
+    }
+    pl_buf_init(&text, 0);
+    pq__print_dur(&text, t->offset_expr);
+    open = pl_str_starts(pl_buf_view(&text), PL_STR("(")) || pl_str_starts(pl_buf_view(&text), PL_STR("--"));
+    parens = !open || (moved && t->offset_expr->kind != PQ_DUR_PAREN);
+    pl_buf_cstr(b, moved ? "+" : "");
+    pl_buf_cstr(b, parens ? "(" : "");
+    pl_buf_str(b, pl_buf_view(&text));
+    pl_buf_cstr(b, parens ? ")" : "");
+    pl_buf_fini(&text);
 }
 
 void pq__print_subquery_suffix(struct pl_buf *b, const struct pq_node *n)
@@ -218,7 +244,7 @@ void pq__print_subquery_suffix(struct pl_buf *b, const struct pq_node *n)
     }
     pl_buf_byte(b, ']');
     print_at(b, &n->subquery.time);
-    print_offset(b, &n->subquery.time);
+    print_offset(b, &n->subquery.time, n->subquery.time.at != PQ_AT_NONE);
 }
 
 /* ---- selectors ---- */
@@ -266,6 +292,8 @@ static void print_metric(struct pl_buf *b, const struct pq_node *n)
             pl_buf_str(b, sorted[i]);
         }
         pl_buf_byte(b, '}');
+    } else if (n->selector.name.n == 0) {
+        PL_BUF_LIT(b, "{}"); /* only info() takes it; Prometheus prints nothing here, which does not parse */
     }
     pl_buf_fini(&texts);
     pl_free(ends);
@@ -281,6 +309,12 @@ static void print_extended(struct pl_buf *b, const struct pq_node *s)
     }
 }
 
+/* Modifiers that are printed before the offset. */
+static bool has_others(const struct pq_node *s)
+{
+    return s->selector.time.at != PQ_AT_NONE || s->selector.anchored || s->selector.smoothed;
+}
+
 static void print_matrix(struct pl_buf *b, const struct pq_node *n)
 {
     const struct pq_node *s = n->matrix.selector;
@@ -291,7 +325,7 @@ static void print_matrix(struct pl_buf *b, const struct pq_node *n)
     pl_buf_byte(b, ']');
     print_extended(b, s);
     print_at(b, &s->selector.time);
-    print_offset(b, &s->selector.time);
+    print_offset(b, &s->selector.time, has_others(s));
 }
 
 /* ---- operators ---- */
@@ -414,7 +448,7 @@ void pq_print(struct pl_buf *b, const struct pq_node *n)
         print_metric(b, n);
         print_at(b, &n->selector.time);
         print_extended(b, n);
-        print_offset(b, &n->selector.time);
+        print_offset(b, &n->selector.time, has_others(n));
         return;
     case PQ_MATRIX_SELECTOR:
         print_matrix(b, n);

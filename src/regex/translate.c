@@ -78,11 +78,12 @@ static size_t repeat_count(pl_str p, size_t at, size_t *end)
         if (p.p[i] == ',') {
             count = i + 1 < p.n && p.p[i + 1] != '}' ? 0 : count;
         } else {
-            count = PL_MIN(count * 10 + (size_t)(p.p[i] - '0'), (size_t)1000);
+            count = PL_MIN(count * 10 + (size_t)(p.p[i] - '0'), (size_t)1001);
         }
     }
     *end = i + 1;
-    return i < p.n && p.p[i] == '}' && i > at + 1 ? PL_MAX(count, (size_t)1) : 1;
+    /* Counts over 1000 are refused while parsing, with a better message. */
+    return i < p.n && p.p[i] == '}' && i > at + 1 && count <= 1000 ? PL_MAX(count, (size_t)1) : 1;
 }
 
 /* RE2 writes repetitions out before it looks at its memory limit: a long pattern of .{1000} would take gigabytes first.

@@ -95,8 +95,8 @@ void head_pin(struct head *h)
     PL_ASSERT(pthread_rwlock_rdlock(&h->pins) == 0);
 }
 
-/* A long query holds its pin for as long as it gathers; while a writer waits for it, new pushes wait too. So the writer waits
- * a little, lets them pass, and tries again, longer each time. */
+/* A long query holds its pin for as long as it gathers; while a writer waits for it, new pushes wait too. So the writer
+ * waits a little, lets them pass, and tries again, longer each time. */
 void head_pin_exclusive(struct head *h)
 {
     for (int64_t wait_ns = 5 * PL_NS_PER_MS;; wait_ns = PL_MIN(wait_ns * 2, PL_NS_PER_S)) {

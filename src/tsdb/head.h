@@ -1,13 +1,15 @@
 /* tsdb/head.h - private to tsdb/: the newest samples of a tenant, in memory.
  *
- * A series is a slot number. Slots lie in pages of 64; a page is never moved nor freed while the head lives. The 16 shards
- * take turns by page, so that series created together (one sender's push) lie together and a batch still spreads over the locks.
+ * A series is a slot number. Slots lie in pages of 64; a page is never moved nor freed while the head lives. The 16
+ * shards take turns by page, so that series created together (one sender's push) lie together and a batch still spreads
+ * over the locks.
  *
  * Locks, outer first: pins (read: appenders and readers; write: the short step that takes series out) - shard - index -
  * slab pool - head chunks - WAL. What each guards is said at the field. Labels of a live series are constant.
  *
- * The slot number is also the series' reference in the WAL and in head chunk files. Only where a WAL written by someone else
- * uses references that do not fit (or two for one series), `alias` maps them, and `foreign` gives such a series its own.
+ * The slot number is also the series' reference in the WAL and in head chunk files. Only where a WAL written by someone
+ * else uses references that do not fit (or two for one series), `alias` maps them, and `foreign` gives such a series
+ * its own.
  */
 #ifndef PL_TSDB_HEAD_H
 #define PL_TSDB_HEAD_H
@@ -39,10 +41,10 @@ struct head_series {
     int64_t next_at;         /* the open chunk is cut at this time */
     int64_t chunk_mint;      /* of the open chunk */
     uint8_t tail_class;
-    uint8_t has_t;           /* app.t is meaningful */
-    uint8_t logged;          /* its series record is in the WAL */
-    _Atomic uint8_t live;    /* set last by the creator under the index lock, cleared under exclusive pins */
-    uint32_t chunk_count;    /* entries of head_cold.chunks */
+    uint8_t has_t;        /* app.t is meaningful */
+    uint8_t logged;       /* its series record is in the WAL */
+    _Atomic uint8_t live; /* set last by the creator under the index lock, cleared under exclusive pins */
+    uint32_t chunk_count; /* entries of head_cold.chunks */
 };
 PL_STATIC_ASSERT(sizeof(struct xor_appender) == 32, "the series is one cache line");
 PL_STATIC_ASSERT(sizeof(struct head_series) == 64, "the series is one cache line");
@@ -54,7 +56,7 @@ struct head_cold {
     struct head_chunk *chunks; /* closed chunks by time; shard lock */
     uint32_t chunk_cap;
     uint16_t label_count;
-    uint8_t foreign;           /* its WAL reference is in head.foreign */
+    uint8_t foreign; /* its WAL reference is in head.foreign */
 };
 
 struct head_page {
@@ -114,7 +116,8 @@ struct head {
     size_t quarantine_count, quarantine_cap;
     struct u64_map alias;   /* WAL reference -> slot, where they differ */
     struct u64_map foreign; /* slot -> WAL reference */
-    struct u64_map reserved; /* references of chunks on disk without a series -> the newest chunk file that may hold them */
+    struct u64_map
+        reserved; /* references of chunks on disk without a series -> the newest chunk file that may hold them */
     uint32_t metric_name_id; /* symbol of __name__ */
 
     pthread_rwlock_t wire_lock;
@@ -124,7 +127,7 @@ struct head {
     struct head_chunks *chunks;
     struct wal *wal; /* NULL while replaying and when read-only */
 
-    _Atomic int64_t min_valid_ms;  /* older samples are out of bounds: they are in blocks */
+    _Atomic int64_t min_valid_ms; /* older samples are out of bounds: they are in blocks */
     _Atomic int64_t mint_ms, maxt_ms;
     _Atomic uint64_t series_count, chunk_count, created_total, removed_total, appended_total;
     _Atomic int64_t last_append_unix_ms;
@@ -132,7 +135,8 @@ struct head {
 
 static inline struct head_page *head_page_of(const struct head *h, uint32_t slot)
 {
-    struct head_page *_Atomic *pages = atomic_load_explicit(&h->pages, memory_order_acquire); /* pairs with head__slot_page_add */
+    struct head_page *_Atomic *pages =
+        atomic_load_explicit(&h->pages, memory_order_acquire); /* pairs with head__slot_page_add */
 
     return atomic_load_explicit(&pages[slot >> HEAD_PAGE_BITS], memory_order_acquire);
 }
@@ -194,12 +198,12 @@ void head_wire_purge_dead(struct head *h); /* pins (write) held */
 /* ---- head_append.c ---- */
 enum head_sample { HEAD_SAMPLE_OK, HEAD_SAMPLE_EQUAL, HEAD_SAMPLE_DUPLICATE, HEAD_SAMPLE_OLD };
 /* Appends to the open chunk, closing and growing it as needed. Shard lock held (or exclusive, while replaying). */
-enum head_sample head_sample_append(struct head *h, struct head_shard *sh, uint32_t slot, struct head_series *s, int64_t t,
-                                    double v);
+enum head_sample head_sample_append(struct head *h, struct head_shard *sh, uint32_t slot, struct head_series *s,
+                                    int64_t t, double v);
 /* Adds a chunk to the list of closed ones. */
 void head_chunk_push(struct head_series *s, struct head_cold *c, const struct head_chunk *chunk);
-pl_status head_append(struct head *h, const struct tsdb_append_batch *b, struct pl_arena *a, struct tsdb_append_result *r,
-                      struct pl_err *err);
+pl_status head_append(struct head *h, const struct tsdb_append_batch *b, struct pl_arena *a,
+                      struct tsdb_append_result *r, struct pl_err *err);
 /* Series record (type 1) of one series. */
 void head_encode_series(struct head *h, struct pl_buf *out, uint64_t ref, const struct head_cold *c);
 /* "plus range", saturating: the end of the block range that holds t. */
@@ -216,9 +220,10 @@ void postings_sweep(struct head_postings *p); /* forgets pairs without series */
 uint32_t postings_count(const struct head_postings *p, uint32_t name, uint32_t value);
 uint64_t postings_pair_count(const struct head_postings *p);
 /* Slots that every matcher accepts, ascending, in `a`. Takes the index lock; pins held. */
-pl_status postings_match(struct head *h, const struct matcher *ms, size_t n, const _Atomic bool *cancel, struct pl_arena *a,
-                         uint32_t **slots, size_t *count, struct pl_err *err);
-/* Names that have series; values of a name with their series counts. Index lock held. Arrays in `a`, NULL past its limit. */
+pl_status postings_match(struct head *h, const struct matcher *ms, size_t n, const _Atomic bool *cancel,
+                         struct pl_arena *a, uint32_t **slots, size_t *count, struct pl_err *err);
+/* Names that have series; values of a name with their series counts. Index lock held. Arrays in `a`, NULL past its
+ * limit. */
 uint32_t *postings_names(const struct head_postings *p, struct pl_arena *a, size_t *count);
 struct posting_value {
     uint32_t value, series;
@@ -235,8 +240,8 @@ pl_status head_label_values(struct head *h, struct pl_arena *a, pl_str name, con
 /* Sorts slots by their labels. */
 void head_sort_slots(struct head *h, uint32_t *slots, size_t n);
 /* The chunks of a series that touch [mint, maxt], closed ones and a copy of the open one. */
-pl_status head_chunk_views(struct head *h, uint32_t slot, struct pl_arena *a, struct head_chunk_pins *pins, int64_t mint,
-                           int64_t maxt, struct chunk_view **out, uint32_t *count, struct pl_err *err);
+pl_status head_chunk_views(struct head *h, uint32_t slot, struct pl_arena *a, struct head_chunk_pins *pins,
+                           int64_t mint, int64_t maxt, struct chunk_view **out, uint32_t *count, struct pl_err *err);
 
 /* ---- head_replay.c ---- */
 struct head_replay_result {
@@ -249,8 +254,8 @@ pl_status head_replay(struct head *h, pl_str dir, struct tsdb_progress *progress
 /* ---- head_compact.c ---- */
 /* Writes the samples of [mint, maxt) to a block; PL_NOT_FOUND when there are none. */
 struct ulid;
-pl_status head_write_block(struct head *h, pl_str dir, int64_t mint_ms, int64_t maxt_ms, int64_t now_ms, struct ulid *id,
-                           struct pl_err *err);
+pl_status head_write_block(struct head *h, pl_str dir, int64_t mint_ms, int64_t maxt_ms, int64_t now_ms,
+                           struct ulid *id, struct pl_err *err);
 /* Forgets all samples below mint and the series left without any. Only memory: head_truncate_files follows. */
 void head_truncate(struct head *h, int64_t mint_ms);
 /* Deletes what the WAL and head chunks no longer need. */

@@ -1,15 +1,16 @@
-/* The hot path: a batch of samples into open chunks and the WAL. It runs in stages over the whole batch (unknown series,
- * order by shard, prefetch, append), because the time goes into cache misses and those overlap only across series. */
+/* The hot path: a batch of samples into open chunks and the WAL. It runs in stages over the whole batch (unknown
+ * series, order by shard, prefetch, append), because the time goes into cache misses and those overlap only across
+ * series. */
 #include "tsdb/head.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 
 enum {
-    PREFETCH_SERIES = 12,      /* how many series ahead the cache line is asked for */
-    PREFETCH_TAIL = 6,         /* and the end of the open chunk, which the line points to */
-    CREATE_SLICE = 256,        /* series made per hold of the index lock */
-    SAMPLE_RECORD_MAX = 28,    /* two varints and the value */
+    PREFETCH_SERIES = 12,   /* how many series ahead the cache line is asked for */
+    PREFETCH_TAIL = 6,      /* and the end of the open chunk, which the line points to */
+    CREATE_SLICE = 256,     /* series made per hold of the index lock */
+    SAMPLE_RECORD_MAX = 28, /* two varints and the value */
     FLUSH_CHUNK_BYTES = 512 << 10,
 };
 
@@ -83,8 +84,8 @@ static void tail_grow(struct head_shard *sh, struct head_series *s, uint32_t nee
     s->tail_class = cls;
 }
 
-enum head_sample head_sample_append(struct head *h, struct head_shard *sh, uint32_t slot, struct head_series *s, int64_t t,
-                                    double v)
+enum head_sample head_sample_append(struct head *h, struct head_shard *sh, uint32_t slot, struct head_series *s,
+                                    int64_t t, double v)
 {
     uint32_t need;
 
@@ -175,7 +176,8 @@ static enum tsdb_soft_kind limit_locked(const struct call *c, struct labels ls)
 }
 
 /* Finds or makes the series of unknown[0..n) under one hold of the index lock. */
-static void create_slice(struct call *c, const uint32_t *unknown, const uint64_t *hash, uint32_t n, struct head_memo *memo)
+static void create_slice(struct call *c, const uint32_t *unknown, const uint64_t *hash, uint32_t n,
+                         struct head_memo *memo)
 {
     struct head *h = c->h;
 
@@ -291,7 +293,8 @@ static inline void record_sample(struct record *rec, uint64_t ref, int64_t t, do
     rec->p += 8;
 }
 
-static void note_refusal(struct call *c, enum head_sample got, uint32_t i, int64_t t, double v, const struct head_series *s)
+static void note_refusal(struct call *c, enum head_sample got, uint32_t i, int64_t t, double v,
+                         const struct head_series *s)
 {
     refuse(c, got == HEAD_SAMPLE_DUPLICATE ? TSDB_SOFT_DUPLICATE : TSDB_SOFT_OUT_OF_ORDER, i, t, v,
            pl_f64_from_bits(s->app.v_bits));
@@ -351,8 +354,8 @@ static inline void prefetch_tail(const struct call *c, uint32_t i)
     }
 }
 
-/* One shard's part of the batch. The records enter the WAL buffer under the shard lock, so that the log has every series'
- * samples in the order of its chunk whoever pushes at the same time. */
+/* One shard's part of the batch. The records enter the WAL buffer under the shard lock, so that the log has every
+ * series' samples in the order of its chunk whoever pushes at the same time. */
 static void PL_HOT shard_append(struct call *c, uint32_t shard, const uint32_t *order, uint32_t n)
 {
     struct head_shard *sh = &c->h->shards[shard];
@@ -458,10 +461,11 @@ static pl_status call_prepare(struct call *c, uint32_t **order, struct pl_err *e
     return unknown_count > 0 ? resolve_unknown(c, unknown, unknown_count, err) : PL_OK;
 }
 
-pl_status head_append(struct head *h, const struct tsdb_append_batch *b, struct pl_arena *a, struct tsdb_append_result *r,
-                      struct pl_err *err)
+pl_status head_append(struct head *h, const struct tsdb_append_batch *b, struct pl_arena *a,
+                      struct tsdb_append_result *r, struct pl_err *err)
 {
-    struct call c = {.h = h, .b = b, .a = a, .r = r, .mint = INT64_MAX, .maxt = INT64_MIN, .min_valid = min_valid_of(h)};
+    struct call c = {
+        .h = h, .b = b, .a = a, .r = r, .mint = INT64_MAX, .maxt = INT64_MIN, .min_valid = min_valid_of(h)};
     uint32_t start[HEAD_SHARD_COUNT + 1];
     uint32_t *order;
     struct pl_err flush_err;

@@ -24,11 +24,11 @@ enum { FILE_HEADER = 8, FILE_BYTES_MAX = 128 << 20, RECORD_FIXED = 25, CRC_BYTES
 struct hc_file {
     uint32_t number;
     _Atomic uint32_t refs;
-    int fd;             /* -1: not created yet, or only read */
+    int fd; /* -1: not created yet, or only read */
     uint8_t *map;
     size_t map_size;
-    uint64_t written;   /* bytes on disk; hc lock */
-    int64_t maxt_ms;    /* of its chunks */
+    uint64_t written; /* bytes on disk; hc lock */
+    int64_t maxt_ms;  /* of its chunks */
 };
 
 /* Bytes of one file that are not written yet. The last node takes new chunks; the first is the one being written. */
@@ -47,7 +47,7 @@ struct head_chunks {
     struct hc_file **files;     /* by number */
     size_t file_count, file_cap;
     struct hc_node *first, *last;
-    struct hc_file *current;    /* takes new chunks; NULL: the next chunk starts a file */
+    struct hc_file *current; /* takes new chunks; NULL: the next chunk starts a file */
     uint64_t current_size;
     size_t buffered;
 };
@@ -247,7 +247,8 @@ static pl_status numbers_list(const struct head_chunks *hc, uint32_t **out, size
         return hc->read_only && errno == ENOENT ? PL_OK : pl_fail(err, PL_IO, "read %s: %s", hc->dir, strerror(errno));
     }
     while ((e = readdir(d)) != NULL) {
-        if (pl_str_to_u64(pl_str_c(e->d_name), &number) && strlen(e->d_name) >= 6 && number > 0 && number < UINT32_MAX) {
+        if (pl_str_to_u64(pl_str_c(e->d_name), &number) && strlen(e->d_name) >= 6 && number > 0 &&
+            number < UINT32_MAX) {
             pl_array_reserve(v, cap, n + 1);
             v[n++] = (uint32_t)number;
         }

@@ -1,7 +1,8 @@
 /* tsdb/head_chunks.h - private to tsdb/: closed chunks of the head in chunks_head/ (spec prometheus.md 10.12).
  *
- * Adding only copies into memory; head_chunks_flush writes. A chunk can be read at once, from memory or from the mapped file.
- * Threads: any; a flush runs in one thread at a time. A disk that is full leaves the bytes in memory for the next flush.
+ * Adding only copies into memory; head_chunks_flush writes. A chunk can be read at once, from memory or from the mapped
+ * file. Threads: any; a flush runs in one thread at a time. A disk that is full leaves the bytes in memory for the next
+ * flush.
  */
 #ifndef PL_TSDB_HEAD_CHUNKS_H
 #define PL_TSDB_HEAD_CHUNKS_H

@@ -1,4 +1,5 @@
-/* Cutting the head: a block of its oldest range, then forgetting what the block holds, in memory, head chunks and WAL. */
+/* Cutting the head: a block of its oldest range, then forgetting what the block holds, in memory, head chunks and WAL.
+ */
 #include "tsdb/head.h"
 
 #include "base/log.h"
@@ -98,8 +99,8 @@ static uint32_t *series_in_range(struct head *h, int64_t mint, int64_t maxt, siz
     return slots;
 }
 
-pl_status head_write_block(struct head *h, pl_str dir, int64_t mint_ms, int64_t maxt_ms, int64_t now_ms, struct ulid *id,
-                           struct pl_err *err)
+pl_status head_write_block(struct head *h, pl_str dir, int64_t mint_ms, int64_t maxt_ms, int64_t now_ms,
+                           struct ulid *id, struct pl_err *err)
 {
     struct block_writer *w = NULL;
     struct pl_arena a;
@@ -236,10 +237,10 @@ static void dead_drop(struct head *h, const uint32_t *dead, size_t n)
 
 /* ---- truncation of the log ---- */
 
-/* Writes each live series of some pages, and the samples of its open chunk, into the new segments. Pushes may go on: what
- * they add is in the log already, and replay ignores what it has seen. */
-static pl_status relog_pages(struct head *h, uint32_t first, uint32_t last, struct pl_buf *series, struct pl_buf *samples,
-                             int64_t *t, double *v, struct pl_err *err)
+/* Writes each live series of some pages, and the samples of its open chunk, into the new segments. Pushes may go on:
+ * what they add is in the log already, and replay ignores what it has seen. */
+static pl_status relog_pages(struct head *h, uint32_t first, uint32_t last, struct pl_buf *series,
+                             struct pl_buf *samples, int64_t *t, double *v, struct pl_err *err)
 {
     struct wal_ticket ticket = {.used = false};
 
@@ -341,7 +342,8 @@ static pl_status wal_truncate(struct head *h, pl_str wal_dir, struct pl_err *err
     }
     end = head_slot_end(h);
     for (uint32_t first = 0; first < end && st == PL_OK; first += RELOG_SLICE_PAGES * HEAD_PAGE_SERIES) {
-        st = relog_pages(h, first, PL_MIN(first + RELOG_SLICE_PAGES * HEAD_PAGE_SERIES, end), &series, &samples, t, v, err);
+        st = relog_pages(h, first, PL_MIN(first + RELOG_SLICE_PAGES * HEAD_PAGE_SERIES, end), &series, &samples, t, v,
+                         err);
     }
     /* Closed chunks are only in their files from here on. */
     if (st == PL_OK) {

@@ -1,4 +1,5 @@
-/* tsdb/head_map.h - a small open-addressing map of nonzero 64-bit keys, for WAL references that are not slot numbers. */
+/* tsdb/head_map.h - a small open-addressing map of nonzero 64-bit keys, for WAL references that are not slot numbers.
+ */
 #ifndef PL_TSDB_HEAD_MAP_H
 #define PL_TSDB_HEAD_MAP_H
 

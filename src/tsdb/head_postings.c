@@ -571,8 +571,8 @@ static int cost_class(const struct matcher *mt)
     return (mt->type == MATCH_EQ || mt->type == MATCH_RE) && matcher_literals(mt, &literals) > 0 ? 0 : 1;
 }
 
-pl_status postings_match(struct head *h, const struct matcher *ms, size_t n, const _Atomic bool *cancel, struct pl_arena *a,
-                         uint32_t **slots, size_t *count, struct pl_err *err)
+pl_status postings_match(struct head *h, const struct matcher *ms, size_t n, const _Atomic bool *cancel,
+                         struct pl_arena *a, uint32_t **slots, size_t *count, struct pl_err *err)
 {
     struct match m = {.h = h, .a = a, .cancel = cancel, .err = err};
     pl_status st = PL_OK;

@@ -1,5 +1,5 @@
-/* Opening: head chunk files first, then the WAL. One thread reads and finds series, others append samples: worker w owns the
- * shards s with s % workers == w, so no lock is taken and each series sees its samples in the log's order. */
+/* Opening: head chunk files first, then the WAL. One thread reads and finds series, others append samples: worker w
+ * owns the shards s with s % workers == w, so no lock is taken and each series sees its samples in the log's order. */
 #include "tsdb/head.h"
 
 #include "base/clock.h"
@@ -406,7 +406,8 @@ static pl_status record_each(void *arg, const uint8_t *p, size_t n, struct pl_er
 
 /* ---- segments ---- */
 
-/* Cuts the bad segment and deletes those behind it, as Prometheus does: what follows a hole cannot be trusted to fit. */
+/* Cuts the bad segment and deletes those behind it, as Prometheus does: what follows a hole cannot be trusted to fit.
+ */
 static void repair(pl_str dir, const struct wal_files *f, size_t bad, uint64_t good_bytes, struct pl_arena *a)
 {
     for (size_t i = bad; i < f->n; i++) {
@@ -454,7 +455,7 @@ static pl_status segment_replay(struct replay *r, pl_str dir, const struct wal_f
     }
     r->r->corruptions++;
     pl_warn(end == WAL_SCAN_TORN && i + 1 == f->n ? "WAL ends in a torn record: cut"
-                                                   : "corrupt WAL record: what follows it is dropped",
+                                                  : "corrupt WAL record: what follows it is dropped",
             PL_KV("user", r->h->tenant), PL_KV("segment", path), PL_KV_INT("good_bytes", scan.good_bytes),
             PL_KV_INT("later_segments", f->n - i - 1), PL_KV_ERR(&why));
     if (!r->h->read_only) {
@@ -491,7 +492,8 @@ static pl_status wal_replay(struct replay *r, pl_str dir, struct pl_err *err)
     return st == PL_NOT_FOUND ? PL_OK : st;
 }
 
-/* Series that lost their reference to another get one that the log has never seen; they are logged anew when next pushed. */
+/* Series that lost their reference to another get one that the log has never seen; they are logged anew when next
+ * pushed. */
 static void rename_lost(struct replay *r)
 {
     for (size_t i = 0; i < r->renamed_count; i++) {
@@ -505,8 +507,8 @@ static void rename_lost(struct replay *r)
     }
 }
 
-/* Chunk files may hold chunks of series that the log no longer knows. No new series may get such a number before the files
- * are gone, or the next opening would give it another series' chunks. */
+/* Chunk files may hold chunks of series that the log no longer knows. No new series may get such a number before the
+ * files are gone, or the next opening would give it another series' chunks. */
 static void reserve_orphans(struct replay *r)
 {
     uint32_t newest = head_chunks_newest(r->h->chunks);
@@ -530,7 +532,8 @@ static void free_slots_find(struct replay *r)
         if (head_page_of(h, slot) != NULL && head_is_live(head_hot(h, slot))) {
             continue;
         }
-        /* Chunks of series that are gone may still lie in files under this number: out of use until they are deleted. */
+        /* Chunks of series that are gone may still lie in files under this number: out of use until they are deleted.
+         */
         pl_array_reserve(r->renamed, r->renamed_cap, r->renamed_count + 1);
         r->renamed[r->renamed_count++] = slot;
     }
@@ -550,8 +553,8 @@ pl_status head_replay(struct head *h, pl_str dir, struct tsdb_progress *progress
     r->progress = progress;
     r->min_valid = atomic_load_explicit(&h->min_valid_ms, memory_order_relaxed);
     pl_arena_init(&a, 0);
-    st = head_chunks_open(&h->chunks, pl_arena_printf(&a, "%.*s/chunks_head", PL_STR_ARG(dir)), h->read_only, chunk_loaded,
-                          r, &result->head_chunk_corruptions, err);
+    st = head_chunks_open(&h->chunks, pl_arena_printf(&a, "%.*s/chunks_head", PL_STR_ARG(dir)), h->read_only,
+                          chunk_loaded, r, &result->head_chunk_corruptions, err);
     if (st == PL_OK) {
         if (r->chunk_count > 1) {
             qsort(r->chunks, r->chunk_count, sizeof(*r->chunks), loaded_cmp);

@@ -30,7 +30,8 @@ void head_sort_slots(struct head *h, uint32_t *slots, size_t n)
 
 /* ---- chunks ---- */
 
-static pl_status open_chunk_copy(const struct head_series *s, struct pl_arena *a, struct chunk_view *out, struct pl_err *err)
+static pl_status open_chunk_copy(const struct head_series *s, struct pl_arena *a, struct chunk_view *out,
+                                 struct pl_err *err)
 {
     uint32_t size = xor_size(&s->app);
     uint8_t *copy = pl_arena_alloc_try(a, size);
@@ -44,8 +45,8 @@ static pl_status open_chunk_copy(const struct head_series *s, struct pl_arena *a
     return PL_OK;
 }
 
-pl_status head_chunk_views(struct head *h, uint32_t slot, struct pl_arena *a, struct head_chunk_pins *pins, int64_t mint,
-                           int64_t maxt, struct chunk_view **out, uint32_t *count, struct pl_err *err)
+pl_status head_chunk_views(struct head *h, uint32_t slot, struct pl_arena *a, struct head_chunk_pins *pins,
+                           int64_t mint, int64_t maxt, struct chunk_view **out, uint32_t *count, struct pl_err *err)
 {
     struct head_shard *sh = &h->shards[head_shard_of(slot)];
     struct head_page *page = head_page_of(h, slot);
@@ -149,8 +150,8 @@ static pl_status matching_slots(struct head *h, struct pl_arena *a, const struct
     return PL_OK;
 }
 
-static pl_status select_pinned(struct head *h, struct pl_arena *a, const struct series_select *q, struct series_list *out,
-                               struct pl_err *err)
+static pl_status select_pinned(struct head *h, struct pl_arena *a, const struct series_select *q,
+                               struct series_list *out, struct pl_err *err)
 {
     struct head_chunk_pins pins = {.a = a};
     struct series_view *v;

@@ -4,16 +4,17 @@ enum { RANK_SLAB_POOL = PL_RANK_POSTINGS + 2, EXTENT_PAGES_FIRST = 4, EXTENT_PAG
 
 struct slab_page {
     struct slab_page *next, *prev;
-    void *free;     /* list of freed blocks, linked through their first word */
-    uint16_t bump;  /* byte offset of the first block never used */
-    uint16_t used;  /* blocks handed out */
+    void *free;    /* list of freed blocks, linked through their first word */
+    uint16_t bump; /* byte offset of the first block never used */
+    uint16_t used; /* blocks handed out */
     uint8_t cls;
-    bool listed;    /* in slab.partial */
+    bool listed; /* in slab.partial */
 };
 PL_STATIC_ASSERT(sizeof(struct slab_page) <= PAGE_HEADER, "blocks start behind the header");
 
-static const uint16_t class_size[SLAB_CLASS_COUNT] = {16,  32,  48,  64,  80,  96,  112, 128, 144, 160, 176, 192,
-                                                      208, 224, 240, 256, 320, 384, 448, 512, 640, 768, 896, SLAB_SIZE_MAX};
+static const uint16_t class_size[SLAB_CLASS_COUNT] = {16,  32,  48,  64,  80,  96,  112, 128,
+                                                      144, 160, 176, 192, 208, 224, 240, 256,
+                                                      320, 384, 448, 512, 640, 768, 896, SLAB_SIZE_MAX};
 
 void slab_pool_init(struct slab_pool *p)
 {

@@ -1,7 +1,7 @@
 /* tsdb/head_slab.h - small blocks of memory by size class, for chunk tails and label arrays.
  *
- * Promise: constant time; blocks never move; a page whose blocks are all free goes back to the pool and may serve another
- * class, so that a head whose series all grow in step does not keep the memory of every class it has passed.
+ * Promise: constant time; blocks never move; a page whose blocks are all free goes back to the pool and may serve
+ * another class, so that a head whose series all grow in step does not keep the memory of every class it has passed.
  * Threads: a slab is locked by its owner (a head shard, or the index); the pool has its own lock.
  */
 #ifndef PL_TSDB_HEAD_SLAB_H

@@ -1,8 +1,8 @@
 /* tsdb/symbols.h - one tenant's label texts, each stored once and named by a 32-bit id.
  *
- * Promise: an id is valid, and its text stays at the same address, until symbols_fini. Id 0 is the empty text. Reading the
- * text of an id needs no lock (the id must have reached the reader through one); interning and finding do.
- * Memory: the text, one length byte, padding to 4 bytes, and 8 bytes of hash table at a load of 3/8 to 3/4.
+ * Promise: an id is valid, and its text stays at the same address, until symbols_fini. Id 0 is the empty text. Reading
+ * the text of an id needs no lock (the id must have reached the reader through one); interning and finding do. Memory:
+ * the text, one length byte, padding to 4 bytes, and 8 bytes of hash table at a load of 3/8 to 3/4.
  */
 #ifndef PL_TSDB_SYMBOLS_H
 #define PL_TSDB_SYMBOLS_H
@@ -41,7 +41,8 @@ uint32_t symbols_find(const struct symbols *s, pl_str text); /* SYMBOL_NONE when
 
 static inline pl_str symbols_text(const struct symbols *s, uint32_t id)
 {
-    uint8_t *_Atomic *pages = atomic_load_explicit(&s->pages, memory_order_acquire); /* pairs with the store in page_add */
+    uint8_t *_Atomic *pages =
+        atomic_load_explicit(&s->pages, memory_order_acquire); /* pairs with the store in page_add */
     const uint8_t *p = atomic_load_explicit(&pages[id >> SYMBOL_PAGE_BITS], memory_order_relaxed);
     uint64_t n = 0;
 

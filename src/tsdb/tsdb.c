@@ -67,7 +67,8 @@ static void blocks_unref(struct block_set *s)
 
 static int block_cmp(const void *x, const void *y)
 {
-    const struct block_meta *a = block_meta_get(*(struct block *const *)x), *b = block_meta_get(*(struct block *const *)y);
+    const struct block_meta *a = block_meta_get(*(struct block *const *)x),
+                            *b = block_meta_get(*(struct block *const *)y);
 
     if (a->mint_ms != b->mint_ms) {
         return a->mint_ms < b->mint_ms ? -1 : 1;
@@ -444,8 +445,8 @@ static pl_status source_select(struct series_source *src, struct pl_arena *a, co
 }
 
 /* name.n == 0: names, otherwise this label's values. */
-static pl_status source_texts(struct tsdb *db, struct pl_arena *a, pl_str name, const struct series_select *q, size_t limit,
-                              struct str_list *out, struct pl_err *err)
+static pl_status source_texts(struct tsdb *db, struct pl_arena *a, pl_str name, const struct series_select *q,
+                              size_t limit, struct str_list *out, struct pl_err *err)
 {
     struct block **blocks;
     struct str_list *lists;
@@ -473,7 +474,8 @@ static pl_status source_label_names(struct series_source *src, struct pl_arena *
 }
 
 static pl_status source_label_values(struct series_source *src, struct pl_arena *a, pl_str name,
-                                     const struct series_select *q, size_t limit, struct str_list *out, struct pl_err *err)
+                                     const struct series_select *q, size_t limit, struct str_list *out,
+                                     struct pl_err *err)
 {
     if (name.n == 0) {
         *out = (struct str_list){.v = NULL};
@@ -521,8 +523,7 @@ static void retention_apply(struct tsdb *db)
     }
     if (n < s->n) {
         blocks_set(db, v, n);
-    }
-    else {
+    } else {
         for (size_t i = 0; i < n; i++) {
             block_unref(v[i]);
         }
@@ -550,7 +551,8 @@ static bool range_next(struct tsdb *db, bool force, int64_t *mint, int64_t *end)
     return *end > *mint;
 }
 
-static pl_status cut_range(struct tsdb *db, int64_t mint, int64_t end, int64_t now_ms, uint32_t *written, struct pl_err *err)
+static pl_status cut_range(struct tsdb *db, int64_t mint, int64_t end, int64_t now_ms, uint32_t *written,
+                           struct pl_err *err)
 {
     struct ulid id;
     char text[ULID_TEXT + 1];

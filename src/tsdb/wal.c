@@ -29,20 +29,20 @@ struct wal {
     struct pl_mutex lock;
     struct pl_cond done;
     /* locked by `lock` */
-    struct wal_batch fill;    /* open for records */
-    uint64_t fill_id;         /* number of `fill`; rises when a leader takes it */
-    uint64_t done_id;         /* all batches up to here are written or failed */
+    struct wal_batch fill; /* open for records */
+    uint64_t fill_id;      /* number of `fill`; rises when a leader takes it */
+    uint64_t done_id;      /* all batches up to here are written or failed */
     uint64_t failures;
     int last_errno;
     bool leader_active;
-    bool failed;              /* the last write failed: probe before taking more */
-    uint64_t framed_off;      /* offset in its segment where the next record will be framed */
+    bool failed;         /* the last write failed: probe before taking more */
+    uint64_t framed_off; /* offset in its segment where the next record will be framed */
     /* owned by the leader */
     struct wal_batch writing;
     int fd;
     uint32_t segment;
-    uint64_t written_off;     /* bytes of the segment known good */
-    int finished_fd[CUTS_MAX];/* ended segments, to be fsynced after the waiters are woken */
+    uint64_t written_off;      /* bytes of the segment known good */
+    int finished_fd[CUTS_MAX]; /* ended segments, to be fsynced after the waiters are woken */
     size_t finished_count;
 };
 
@@ -64,7 +64,8 @@ static void dir_sync(const char *dir)
     }
 }
 
-pl_status wal_create(struct wal **out, pl_str dir, uint32_t segment, uint64_t segment_bytes, bool snappy, struct pl_err *err)
+pl_status wal_create(struct wal **out, pl_str dir, uint32_t segment, uint64_t segment_bytes, bool snappy,
+                     struct pl_err *err)
 {
     struct wal *w = pl_new(struct wal);
 

@@ -1,9 +1,9 @@
 /* tsdb/wal.h - private to tsdb/: Prometheus's write-ahead log, writing and reading (spec prometheus.md 10.11).
  *
- * Writing: records are framed into a shared buffer in the order of wal_add; wal_commit returns when they are in the kernel. One
- * caller (the leader) writes for all that wait. A write that fails fails everyone whose records were waiting; the file is cut
- * back to the last good record and later records are written there again.
- * Reading: wal_scan walks the records of one segment's bytes and treats every byte as hostile.
+ * Writing: records are framed into a shared buffer in the order of wal_add; wal_commit returns when they are in the
+ * kernel. One caller (the leader) writes for all that wait. A write that fails fails everyone whose records were
+ * waiting; the file is cut back to the last good record and later records are written there again. Reading: wal_scan
+ * walks the records of one segment's bytes and treats every byte as hostile.
  */
 #ifndef PL_TSDB_WAL_H
 #define PL_TSDB_WAL_H
@@ -60,7 +60,8 @@ enum wal_scan_end wal_scan(struct wal_scan *s, const uint8_t *p, size_t n, struc
 
 /* Decoders of one record's body (after the type byte). `each` returning false ends with PL_CORRUPT. */
 PL_MUST_USE pl_status wal_decode_series(const uint8_t *p, size_t n, struct pl_buf *scratch,
-                                        pl_status (*each)(void *arg, uint64_t ref, struct labels ls, struct pl_err *err),
+                                        pl_status (*each)(void *arg, uint64_t ref, struct labels ls,
+                                                          struct pl_err *err),
                                         void *arg, struct pl_err *err);
 struct wal_sample {
     uint64_t ref;

@@ -268,7 +268,8 @@ pl_status wal_samples_begin(struct wal_samples_iter *it, const uint8_t *p, size_
     return PL_OK;
 }
 
-pl_status wal_samples_next(struct wal_samples_iter *it, struct wal_sample *out, size_t max, size_t *got, struct pl_err *err)
+pl_status wal_samples_next(struct wal_samples_iter *it, struct wal_sample *out, size_t max, size_t *got,
+                           struct pl_err *err)
 {
     const uint8_t *p = it->p;
     size_t n = 0;
@@ -320,7 +321,8 @@ struct name_list {
     size_t n, cap;
 };
 
-static pl_status segments_of(struct name_list *l, const char *dir, bool checkpoint, struct wal_files *f, struct pl_err *err)
+static pl_status segments_of(struct name_list *l, const char *dir, bool checkpoint, struct wal_files *f,
+                             struct pl_err *err)
 {
     DIR *d = opendir(dir);
     struct dirent *e;
@@ -358,7 +360,8 @@ pl_status wal_list(struct wal_files *f, pl_str dir, struct pl_arena *a, struct p
     *f = (struct wal_files){.v = NULL};
     st = segments_of(&l, pl_arena_str(a, dir).p, false, f, err);
     if (st == PL_OK && f->has_checkpoint) {
-        st = segments_of(&l, pl_arena_printf(a, "%.*s/checkpoint.%08u", PL_STR_ARG(dir), f->checkpoint).p, true, f, err);
+        st =
+            segments_of(&l, pl_arena_printf(a, "%.*s/checkpoint.%08u", PL_STR_ARG(dir), f->checkpoint).p, true, f, err);
         f->next = PL_MAX(f->next, f->checkpoint + 1);
     }
     if (st == PL_OK && l.n > 0) {
@@ -378,9 +381,8 @@ pl_status wal_list(struct wal_files *f, pl_str dir, struct pl_arena *a, struct p
 
 pl_str wal_segment_path(struct pl_arena *a, pl_str dir, const struct wal_files *f, const struct wal_segment *s)
 {
-    return s->checkpoint
-               ? pl_arena_printf(a, "%.*s/checkpoint.%08u/%08u", PL_STR_ARG(dir), f->checkpoint, s->number)
-               : pl_arena_printf(a, "%.*s/%08u", PL_STR_ARG(dir), s->number);
+    return s->checkpoint ? pl_arena_printf(a, "%.*s/checkpoint.%08u/%08u", PL_STR_ARG(dir), f->checkpoint, s->number)
+                         : pl_arena_printf(a, "%.*s/%08u", PL_STR_ARG(dir), s->number);
 }
 
 static void checkpoint_remove(const char *path)
@@ -402,8 +404,8 @@ static void checkpoint_remove(const char *path)
     (void)rmdir(path);
 }
 
-/* An empty checkpoint says "start at the next segment" to us and to Prometheus, which otherwise wants segment 0. Its rename
- * is the moment at which the older segments stop to count. */
+/* An empty checkpoint says "start at the next segment" to us and to Prometheus, which otherwise wants segment 0. Its
+ * rename is the moment at which the older segments stop to count. */
 static __attribute__((noinline)) pl_status checkpoint_mark(const char *base, uint32_t number, struct pl_err *err)
 {
     char tmp[PATH_MAX + 64], path[PATH_MAX + 64], file[PATH_MAX + 96];

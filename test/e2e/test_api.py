@@ -233,7 +233,7 @@ class Api(Case):
         n = self.with_data()
         with self.assertRaises(OSError):
             http(n.api + "/query", urllib.parse.urlencode({"query": "sum_over_time(quantile_over_time(0.5, vector(1)[1h:1s])[2d:1s])", "timeout": "100"}).encode(), timeout=0.5)
-        wait_for("no query running", lambda: n.metric("prometheus_engine_queries{") == 0, 30)
+        wait_for("no query running", lambda: n.metric("prometheus_engine_queries{") == 0, 5)
 
     def test_timeout_of_the_request(self):
         n = self.with_data()

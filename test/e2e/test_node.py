@@ -23,7 +23,7 @@ class QuickStart(Case):
 
         def own_series():
             body = json.loads(http("http://127.0.0.1:9009/prometheus/api/v1/query", b'query=count({__name__=~".%2B"})')[2])
-            return body["data"]["result"] and float(body["data"]["result"][0]["value"][1]) > 100
+            return "data" in body and body["data"]["result"] and float(body["data"]["result"][0]["value"][1]) > 100
         wait_for("own metrics", own_series, 60)
         self.assertIn(b"9009", http("http://127.0.0.1:9009/config")[2])
         page = http("http://127.0.0.1:9009/")[2]

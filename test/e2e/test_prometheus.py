@@ -136,7 +136,7 @@ class Formats(Case):
     def test_prometheus_opens_pallium_folder_and_back(self):
         """Our WAL is read by Prometheus, Prometheus's by us; promtool finds our block clean."""
         n = self.node("-blocks-storage.tsdb.block-ranges-period=2h").start()
-        t0 = (int(time.time()) // 7200 - 3) * 7200 * 1000
+        t0 = (int(time.time()) // 7200 - 4) * 7200 * 1000
         count = 0
         for k in range(0, 3 * 240 + 100):
             series = [({"__name__": "m", "i": str(i)}, [(t0 + k * 30_000, k * i / 3)]) for i in range(20)]

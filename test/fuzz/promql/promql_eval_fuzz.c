@@ -1,7 +1,7 @@
 /* Any query over a small store ends within its limits, and a range query's step gives the same bits as an instant query
  * at that time (where the query has no part that is meant to differ). Results are sorted or unique as promised. */
+#include "../../unit/promql/mem_source.h"
 #include "base/clock.h"
-#include "mem_source.h"
 #include "promql/engine.h"
 
 #include <math.h>
@@ -31,7 +31,7 @@ static struct mem_source *source(void)
             if ((k * 7 + (int64_t)i) % 11 != 0) {
                 mem_series_add(&m, s, k * 10000 + (int64_t)i * 13,
                                k % 17 == 16   ? pl_f64_from_bits(PL_STALE_NAN_BITS)
-                               : k % 13 == 12 ? -INFINITY
+                               : k % 13 == 12 ? -HUGE_VAL
                                               : v);
             }
         }

@@ -52,7 +52,7 @@ static void fix_table(uint64_t at, bool v1)
         if (p == NULL) {
             return;
         }
-        for (uint64_t k = 0; where + 12 + 4 * k <= file_size && k < 50; k++) {
+        for (uint64_t k = 0; where < file_size && where + 12 + 4 * k <= file_size && k < 50; k++) {
             uint64_t ref = pl_get_be32(file + where + 8 + 4 * k);
             fix_series(v1 ? ref : ref * 16);
         }

@@ -19,7 +19,8 @@ static pl_status on_series(void *arg, uint64_t ref, struct labels ls, struct pl_
     for (size_t i = 0; i < ls.n; i++) {
         PL_ASSERT(ls.v[i].value.n > 0);
         PL_ASSERT(i == 0 || pl_str_cmp(ls.v[i - 1].name, ls.v[i].name) < 0);
-        s->hash = s->hash * 31 + pl_hash64(ls.v[i].name.p, ls.v[i].name.n) + pl_hash64(ls.v[i].value.p, ls.v[i].value.n);
+        s->hash =
+            s->hash * 31 + pl_hash64(ls.v[i].name.p, ls.v[i].name.n) + pl_hash64(ls.v[i].value.p, ls.v[i].value.n);
     }
     s->hash += ref;
     return PL_OK;

@@ -155,7 +155,7 @@ static void churn_replaces_what_it_says(void **state)
 {
     enum { N = 1000 };
     static const uint32_t labels[] = {1, 2, 12};
-    uint64_t before[N], after[N];
+    static uint64_t before[N], after[N];
 
     (void)state;
     for (size_t k = 0; k < PL_ARRAY_LEN(labels); k++) {

@@ -63,12 +63,23 @@ static struct fake {
         double v;
     } sample[STORED_MAX];
     uint32_t samples, metadata, sessions_open, sessions, parsed, forgets;
-    pl_status begin_status, append_status;
+    pl_status begin_status, append_status, inside_status;
+    bool push_inside;
+    struct pl_err inside_err;
 } fake;
+
+static struct distributor *d;
 
 static pl_status fake_begin(struct ingest_port *p, pl_str tenant, struct ingest_session **out, struct pl_err *err)
 {
     (void)p, (void)tenant;
+    if (fake.push_inside) { /* a second request while the first is under way */
+        struct pl_arena a;
+        pl_arena_init(&a, 0);
+        fake.push_inside = false;
+        fake.inside_status = distributor_push(d, PL_STR("t"), PL_STR(""), &a, NOW_MS, &fake.inside_err);
+        pl_arena_fini(&a);
+    }
     if (fake.begin_status != PL_OK) {
         return pl_fail(err, fake.begin_status, "ingester stopping");
     }
@@ -146,7 +157,6 @@ static const struct ingest_port_ops fake_ops = {fake_begin, fake_resolve, fake_a
 
 /* ---- the world of one test ---- */
 
-static struct distributor *d;
 static struct pl_arena arena;
 static struct pl_buf message;
 static struct pl_err err;
@@ -639,6 +649,21 @@ static void instance_rate(void **state)
     assert_int_equal(push(), PL_OK);
 }
 
+static void inflight_limit(void **state)
+{
+    const struct distributor_options o = {.recv_bytes_max = 1 << 20, .inflight_push_max = 1};
+    (void)state;
+    distributor_destroy(d);
+    d = distributor_create(&o, NULL, &fake.port);
+    for (int i = 0; i < 2; i++) {
+        fake.push_inside = i == 0;
+        add("m,a=1", NOW_MS + i, 1);
+        assert_int_equal(push(), PL_OK);
+    }
+    assert_int_equal(fake.inside_status, PL_UNAVAILABLE);
+    assert_string_equal(fake.inside_err.msg, "too many inflight push requests in distributor");
+}
+
 static void ingester_errors_pass_through(void **state)
 {
     (void)state;
@@ -727,6 +752,7 @@ int main(void)
         T(rate_limit),
         T(request_over_the_burst_never_passes),
         T(instance_rate),
+        T(inflight_limit),
         T(ingester_errors_pass_through),
         T(nothing_in_it),
         T(counters),

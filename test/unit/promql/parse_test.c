@@ -160,6 +160,8 @@ static void selectors(void **state)
         {"foo[5m:step()+1]", "foo[5m:step() + 1]"},
         {"foo offset --5m + 3", "foo offset (5m + 3)"},
         {"foo offset -step() + 3", "foo offset -step() + 3"},
+        {"foo offset (5m) @ 3 + 1", "foo @ 3.000 offset +(5m) + 1"},
+        {"foo offset +-5m^2", "foo offset (-5m ^ 2)"},
         {"foo[-(-5m)]", "foo[-(-5m)]"},
         {"foo[--5m]", "foo[5m]"},
     };
@@ -186,6 +188,7 @@ static void operators_and_calls(void **state)
         {"time()", "time()"},
         {"round(a)", "round(a)"},
         {"info(a, {b=~\".*\"})", "info(a, {b=~\".*\"})"},
+        {"info(a, {})", "info(a, {})"},
         {"start() + end() + step() + range()", "start() + end() + step() + range()"},
         {"max_of(1, 2)", "max_of(1, 2)"},
         {"label_join(a, \"x\", \",\", \"y\", \"z\")", "label_join(a, \"x\", \",\", \"y\", \"z\")"},

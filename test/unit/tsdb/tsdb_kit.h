@@ -10,9 +10,9 @@
 #include <cmocka.h>
 
 #include <dirent.h>
-#include <signal.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,8 +48,7 @@ static inline void kit_remove(char *dir)
 
 static inline struct tsdb_options kit_options(void)
 {
-    return (struct tsdb_options){
-        .block_range_ms = KIT_RANGE_MS, .wal_segment_bytes = 128 << 20, .tenant = PL_STR("t")};
+    return (struct tsdb_options){.block_range_ms = KIT_RANGE_MS, .wal_segment_bytes = 128 << 20, .tenant = PL_STR("t")};
 }
 
 static inline struct tsdb *kit_open_with(const char *dir, struct tsdb_options o)
@@ -88,8 +87,8 @@ static inline double kit_value(uint32_t i, int64_t t)
 }
 
 /* One sample of each series [first, first + count) at time t, by wire hash as a push does. */
-static inline pl_status kit_push(struct tsdb *db, uint32_t first, uint32_t count, int64_t t, struct tsdb_append_result *r,
-                                 struct pl_err *err)
+static inline pl_status kit_push(struct tsdb *db, uint32_t first, uint32_t count, int64_t t,
+                                 struct tsdb_append_result *r, struct pl_err *err)
 {
     struct pl_arena a;
     struct pl_hash128 *hash;
@@ -114,8 +113,7 @@ static inline pl_status kit_push(struct tsdb *db, uint32_t first, uint32_t count
     tsdb_append_begin(db);
     tsdb_resolve(db, hash, count, refs);
     for (uint32_t i = 0; i < count; i++) {
-        s[i] = (struct tsdb_append_series){
-            .ref = refs[i], .wire_hash = hash[i], .sample_first = i, .sample_count = 1};
+        s[i] = (struct tsdb_append_series){.ref = refs[i], .wire_hash = hash[i], .sample_first = i, .sample_count = 1};
         if (refs[i] == 0) {
             s[i].labels = kit_labels(&a, first + i);
         }
@@ -154,7 +152,8 @@ static inline void kit_select(struct tsdb *db, struct pl_arena *a, const struct 
     }
 }
 
-static inline struct matcher kit_matcher(struct pl_arena *a, enum matcher_type type, const char *name, const char *value)
+static inline struct matcher kit_matcher(struct pl_arena *a, enum matcher_type type, const char *name,
+                                         const char *value)
 {
     struct matcher m;
     struct pl_err err;

@@ -13,8 +13,8 @@ struct one {
 };
 
 /* Pushes samples of one series by labels; returns the soft kind of the first refusal. */
-static enum tsdb_soft_kind push_one(struct tsdb *db, const char *name, int64_t t, double v, struct tsdb_append_result *r,
-                                    uint64_t series_max, uint64_t metric_max)
+static enum tsdb_soft_kind push_one(struct tsdb *db, const char *name, int64_t t, double v,
+                                    struct tsdb_append_result *r, uint64_t series_max, uint64_t metric_max)
 {
     struct pl_arena a;
     struct label l[2] = {{LABEL_METRIC_NAME, PL_STR("m")}, {PL_STR("name"), pl_str_c(name)}};
@@ -103,14 +103,14 @@ static void matchers_agree_with_a_scan(void **state)
         enum matcher_type type;
         const char *name, *value;
     } pool[] = {
-        {MATCH_EQ, "n", "17"},          {MATCH_EQ, "zone", "z3"},      {MATCH_EQ, "nope", ""},
-        {MATCH_EQ, "zone", ""},         {MATCH_EQ, "nope", "x"},       {MATCH_NEQ, "zone", "z3"},
-        {MATCH_NEQ, "zone", ""},        {MATCH_NEQ, "nope", ""},       {MATCH_RE, "zone", "z1|z2|q"},
-        {MATCH_RE, "zone", "z1|"},      {MATCH_RE, "n", "1.*"},        {MATCH_RE, "n", ".*"},
-        {MATCH_RE, "n", ".+"},          {MATCH_RE, "nope", ".+"},      {MATCH_RE, "instance", "host-1[0-5].*"},
-        {MATCH_NRE, "zone", "z1|z2"},   {MATCH_NRE, "zone", "z1|"},    {MATCH_NRE, "n", ".*"},
-        {MATCH_NRE, "n", "[0-9]{1,2}"}, {MATCH_NRE, "nope", ".+"},     {MATCH_RE, "extra", "e.*"},
-        {MATCH_NEQ, "extra", "e1"},     {MATCH_EQ, "extra", "e1"},     {MATCH_EQ, "__name__", "metric_1"},
+        {MATCH_EQ, "n", "17"},          {MATCH_EQ, "zone", "z3"},   {MATCH_EQ, "nope", ""},
+        {MATCH_EQ, "zone", ""},         {MATCH_EQ, "nope", "x"},    {MATCH_NEQ, "zone", "z3"},
+        {MATCH_NEQ, "zone", ""},        {MATCH_NEQ, "nope", ""},    {MATCH_RE, "zone", "z1|z2|q"},
+        {MATCH_RE, "zone", "z1|"},      {MATCH_RE, "n", "1.*"},     {MATCH_RE, "n", ".*"},
+        {MATCH_RE, "n", ".+"},          {MATCH_RE, "nope", ".+"},   {MATCH_RE, "instance", "host-1[0-5].*"},
+        {MATCH_NRE, "zone", "z1|z2"},   {MATCH_NRE, "zone", "z1|"}, {MATCH_NRE, "n", ".*"},
+        {MATCH_NRE, "n", "[0-9]{1,2}"}, {MATCH_NRE, "nope", ".+"},  {MATCH_RE, "extra", "e.*"},
+        {MATCH_NEQ, "extra", "e1"},     {MATCH_EQ, "extra", "e1"},  {MATCH_EQ, "__name__", "metric_1"},
     };
     char *dir = kit_dir();
     struct tsdb *db = kit_open(dir);
@@ -123,7 +123,8 @@ static void matchers_agree_with_a_scan(void **state)
     for (uint32_t i = 0; i < 20; i++) { /* some with a label that most lack */
         struct pl_err err;
         struct tsdb_append_result r;
-        struct label l[3] = {{LABEL_METRIC_NAME, PL_STR("metric_1")}, {PL_STR("extra"), PL_STR("e1")}, {PL_STR("n"), PL_STR("5")}};
+        struct label l[3] = {
+            {LABEL_METRIC_NAME, PL_STR("metric_1")}, {PL_STR("extra"), PL_STR("e1")}, {PL_STR("n"), PL_STR("5")}};
         char text[16];
         int64_t t = KIT_T0;
         double v = 1;
@@ -132,7 +133,9 @@ static void matchers_agree_with_a_scan(void **state)
         l[1].value = pl_str_c(text);
         pl_arena_init(&a, 0);
         tsdb_append_begin(db);
-        assert_int_equal(tsdb_append(db, &(struct tsdb_append_batch){.series = &s, .series_count = 1, .t = &t, .v = &v}, &a, &r, &err), PL_OK);
+        assert_int_equal(tsdb_append(db, &(struct tsdb_append_batch){.series = &s, .series_count = 1, .t = &t, .v = &v},
+                                     &a, &r, &err),
+                         PL_OK);
         tsdb_append_end(db);
         pl_arena_fini(&a);
     }
@@ -389,7 +392,8 @@ static void crash_child(const char *dir, int from, int out)
     for (int k = from;; k++) {
         struct tsdb_append_result r;
         uint32_t written;
-        if (kit_push(db, 0, CRASH_SERIES, KIT_T0 + (int64_t)k * 15000, &r, &err) != PL_OK || r.appended != CRASH_SERIES) {
+        if (kit_push(db, 0, CRASH_SERIES, KIT_T0 + (int64_t)k * 15000, &r, &err) != PL_OK ||
+            r.appended != CRASH_SERIES) {
             (void)fprintf(stderr, "child: push %d: %s, %llu appended\n", k, err.msg, (unsigned long long)r.appended);
             _exit(4);
         }

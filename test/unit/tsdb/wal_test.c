@@ -109,7 +109,6 @@ static void round_trip(void **state)
     }
 }
 
-
 static void damage_keeps_what_came_before(void **state)
 {
     char *dir = kit_dir(), path[128];
