@@ -4,8 +4,8 @@
 set -eu
 
 build="gcc g++ meson ninja-build pkg-config ccache libuv1-dev libssl-dev libsnappy-dev libzstd-dev zlib1g-dev
-libxxhash-dev libyaml-dev libjansson-dev libre2-dev libroaring-dev libjemalloc-dev libcurl4-openssl-dev python3"
-check="$build clang-format-14 libcmocka-dev"
+libxxhash-dev libyaml-dev libjansson-dev libre2-dev libroaring-dev libjemalloc-dev libcurl4-openssl-dev libcmocka-dev python3"
+check="$build clang-format-14"
 test="$check clang-14 libclang-rt-14-dev prometheus prometheus-node-exporter chromium openssl"
 bench="$build prometheus victoria-metrics"
 

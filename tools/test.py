@@ -63,6 +63,7 @@ def compiled_peers():
 
 
 def end_to_end():
+    simple("tools of the end-to-end tests", ["ninja", "-C", "build", "--quiet", "test/unit/tsdb/block_tool", "test/unit/tsdb/head_tool"])
     folder = os.path.join(ROOT, "test", "e2e")
     for name in sorted(os.listdir(folder)):
         if not name.startswith("test_") or not name.endswith(".py"):

@@ -9,7 +9,7 @@ import time
 import unittest
 import urllib.parse
 
-from node import PALLIUMCTL, Case, free_port, http, prometheus3, query_json, wait_for, write_request
+from node import PALLIUMCTL, Case, free_port, http, prometheus3, query_json, snappy, wait_for, write_request
 
 
 def data(end_ms):
@@ -113,7 +113,6 @@ def ask(url, path, params):
 
 class BesidePrometheus(Case):
     def test_answers_are_equal(self):
-        import snappy
         binary = prometheus3()
         n = self.node().start()
         port = free_port()
@@ -128,7 +127,7 @@ class BesidePrometheus(Case):
         series = data(end * 1000)
         status, _, body = n.push(series)
         self.assertEqual(200, status, body)
-        status, _, body = http(peer + "/api/v1/write", snappy.compress(write_request(series)),
+        status, _, body = http(peer + "/api/v1/write", snappy(write_request(series)),
                                {"Content-Type": "application/x-protobuf", "Content-Encoding": "snappy"})
         self.assertEqual(204, status, body)
         different = []

@@ -60,7 +60,7 @@ def label_text(labels):
 
 def promtools():
     found = [p for p in (shutil.which("promtool"), os.environ.get("PROMTOOL3"),
-                         os.path.expanduser("~/.cache/pallium-peers/promtool"), "/tmp/peers/promtool") if p]
+                         os.path.expanduser("~/.cache/pallium-peers/promtool")) if p]
     return [p for i, p in enumerate(found) if os.path.isfile(p) and p not in found[:i]]
 
 

@@ -268,7 +268,7 @@ def compare(ours, theirs, ordered):
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument('answer')
-    ap.add_argument('--prometheus', default='/tmp/peers')
+    ap.add_argument('--prometheus', default=os.path.expanduser('~/.cache/pallium-peers'))
     ap.add_argument('--queries', default=os.environ.get('SHARED', '/work/shared') + '/testdata/compliance/promql-queries.yml')
     ap.add_argument('--seed', type=int, default=1)
     a = ap.parse_args()
