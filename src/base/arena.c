@@ -28,6 +28,7 @@ static void arena_run_cleanups(struct pl_arena *a)
         struct pl_arena_cleanup *c = a->cleanups;
         a->cleanups = c->next;
         c->fn(c->arg);
+        pl_free(c);
     }
 }
 
@@ -171,7 +172,8 @@ pl_str pl_arena_printf(struct pl_arena *a, const char *fmt, ...)
 
 void pl_arena_on_free(struct pl_arena *a, void (*fn)(void *arg), void *arg)
 {
-    struct pl_arena_cleanup *c = pl_arena_alloc(a, sizeof(*c));
+    /* From the heap: an arena that is at its limit must still be able to let go of what it holds. */
+    struct pl_arena_cleanup *c = pl_new(struct pl_arena_cleanup);
 
     *c = (struct pl_arena_cleanup){.next = a->cleanups, .fn = fn, .arg = arg};
     a->cleanups = c;
