@@ -159,8 +159,8 @@ static void make_ingester(struct node *n)
     struct ingester_options o = {
         .dir = c->blocks_storage.tsdb.dir,
         .tsdb = {.block_range_ms = c->blocks_storage.tsdb.block_ranges_period.v[0] / PL_NS_PER_MS,
-                 /* Cortex deletes only blocks that it has shipped. Nothing ships them yet, so its default of 6 h must not
-                  * delete data; a period that the operator chose does. */
+                 /* Cortex deletes only blocks that it has shipped. Nothing ships them yet, so its default of 6 h must
+                  * not delete data; a period that the operator chose does. */
                  .retention_ms = retention ? c->blocks_storage.tsdb.retention_period_ns / PL_NS_PER_MS : 0,
                  .wal_segment_bytes = (uint64_t)c->blocks_storage.tsdb.wal_segment_size_bytes,
                  .wal_snappy = pl_str_eq(c->blocks_storage.tsdb.wal_compression_type, PL_STR("snappy"))},
@@ -326,7 +326,8 @@ static void ticker_main(void *arg)
 static pl_status check_target(const struct config *c, struct pl_err *err)
 {
     if (!pl_str_eq(c->target, PL_STR("all"))) {
-        return pl_fail(err, PL_UNIMPLEMENTED, "-target=%.*s: this version runs every module in one process; use -target=all",
+        return pl_fail(err, PL_UNIMPLEMENTED,
+                       "-target=%.*s: this version runs every module in one process; use -target=all",
                        PL_STR_ARG(c->target));
     }
     return PL_OK;
@@ -338,8 +339,9 @@ static void make_url(struct node *n)
     bool any = a.n == 0 || pl_str_eq(a, PL_STR("0.0.0.0")) || pl_str_eq(a, PL_STR("::"));
 
     a = any ? PL_STR("127.0.0.1") : a;
-    (void)snprintf(n->url, sizeof(n->url), "%s://%.*s:%u", n->cfg->server.http_tls_config.cert_file.n > 0 ? "https" : "http",
-                   PL_STR_ARG(a), server_port(n->server));
+    (void)snprintf(n->url, sizeof(n->url), "%s://%.*s:%u",
+                   n->cfg->server.http_tls_config.cert_file.n > 0 ? "https" : "http", PL_STR_ARG(a),
+                   server_port(n->server));
 }
 
 pl_status node_start(struct node **out, struct config *cfg, struct pl_err *err)

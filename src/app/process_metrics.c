@@ -22,7 +22,8 @@ METRIC_DEF_GAUGE(m_maps_max, "process_memory_map_areas_limit", "How many memory 
 /* COMPAT: resource panels ask for these two Go names. */
 METRIC_DEF_GAUGE(m_heap, "go_memstats_heap_inuse_bytes", "Bytes that the allocator has handed out.");
 METRIC_DEF_GAUGE(m_goroutines, "go_goroutines", "Threads of the process (Pallium has no goroutines).");
-METRIC_DEF_GAUGE(m_build, "cortex_build_info", "What was built: always 1.", "version", "revision", "branch", "goversion");
+METRIC_DEF_GAUGE(m_build, "cortex_build_info", "What was built: always 1.", "version", "revision", "branch",
+                 "goversion");
 METRIC_DEF_GAUGE(m_config_hash, "cortex_config_hash", "SHA-256 of the configuration file.", "sha256");
 
 enum { PROC_TEXT_MAX = 1024 };

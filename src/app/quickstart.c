@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* Everything below ./data, nothing but this machine, and limits that one user on one machine does not meet by accident. */
+/* Everything below ./data, nothing but this machine, and limits that one user on one machine does not meet by accident.
+ */
 static const struct {
     const char *flag, *value;
 } profile[] = {
@@ -52,8 +53,10 @@ void quickstart_announce(const char *url)
                   "remote_write:\n"
                   "  - url: %s/api/v1/push\n"
                   "\n"
-                  "What is not safe about this set-up: one copy of the data on one disk, no passwords and no TLS (so it listens on\n"
-                  "127.0.0.1 only), every writer is the one tenant \"fake\". The options of the profile, all shown by %s/config?mode=diff:\n"
+                  "What is not safe about this set-up: one copy of the data on one disk, no passwords and no TLS (so "
+                  "it listens on\n"
+                  "127.0.0.1 only), every writer is the one tenant \"fake\". The options of the profile, all shown by "
+                  "%s/config?mode=diff:\n"
                   "\n ",
                   url, cwd, url, url, url);
     for (size_t i = 0; i < PL_ARRAY_LEN(profile); i++) {

@@ -1,4 +1,5 @@
-/* app/quickstart.h - the profile that `pallium` without any argument runs: a durable node for one user on this machine. */
+/* app/quickstart.h - the profile that `pallium` without any argument runs: a durable node for one user on this machine.
+ */
 #ifndef PL_APP_QUICKSTART_H
 #define PL_APP_QUICKSTART_H
 

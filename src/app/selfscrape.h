@@ -1,7 +1,7 @@
 /* app/selfscrape.h - appends the node's own metrics to its tenant, as a Prometheus that scraped /metrics would.
  *
- * Promise: one remote write message per interval, with labels instance and job beside the metric's own, and `up`; counted and
- * limited like any other push. A push that fails is logged once until the next success.
+ * Promise: one remote write message per interval, with labels instance and job beside the metric's own, and `up`;
+ * counted and limited like any other push. A push that fails is logged once until the next success.
  */
 #ifndef PL_APP_SELFSCRAPE_H
 #define PL_APP_SELFSCRAPE_H

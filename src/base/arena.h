@@ -1,7 +1,7 @@
 /* base/arena.h - memory of one request, query or compaction, freed whole.
  *
- * Promise: bump allocation from growing blocks; nothing is freed one by one. An arena may carry a byte limit: going past
- * it makes the `_try` forms return NULL (the caller answers PL_LIMIT) and the plain forms abort, so code on
+ * Promise: bump allocation from growing blocks; nothing is freed one by one. An arena may carry a byte limit: going
+ * past it makes the `_try` forms return NULL (the caller answers PL_LIMIT) and the plain forms abort, so code on
  * outside sizes uses `_try`.
  * Threads: confined to one thread at a time.
  */
@@ -21,18 +21,18 @@ struct pl_arena {
 };
 
 void pl_arena_init(struct pl_arena *a, size_t limit_bytes);
-void pl_arena_fini(struct pl_arena *a);  /* accepts a zeroed struct */
-void pl_arena_reset(struct pl_arena *a); /* back to empty; keeps one block */
+void pl_arena_fini(struct pl_arena *a);                 /* accepts a zeroed struct */
+void pl_arena_reset(struct pl_arena *a);                /* back to empty; keeps one block */
 void *pl_arena_alloc_try(struct pl_arena *a, size_t n); /* 16-byte aligned; NULL past the limit */
 void *pl_arena_alloc(struct pl_arena *a, size_t n);     /* aborts past the limit: small fixed sizes only */
 void *pl_arena_zero_try(struct pl_arena *a, size_t n);
 void *pl_arena_zero(struct pl_arena *a, size_t n);
-pl_str pl_arena_str(struct pl_arena *a, pl_str s);      /* copy; also NUL-terminated */
+pl_str pl_arena_str(struct pl_arena *a, pl_str s); /* copy; also NUL-terminated */
 pl_str pl_arena_printf(struct pl_arena *a, const char *fmt, ...) PL_PRINTF(2, 3);
 /* Runs fn(arg) when the arena is reset or ended (newest first): for file descriptors and references. */
 void pl_arena_on_free(struct pl_arena *a, void (*fn)(void *arg), void *arg);
 
-#define pl_arena_new(a, T) ((T *)pl_arena_zero((a), sizeof(T)))
+#define pl_arena_new(a, T)                  ((T *)pl_arena_zero((a), sizeof(T)))
 #define pl_arena_new_array_try(a, T, count) ((T *)pl_arena_array_try((a), (count), sizeof(T)))
 void *pl_arena_array_try(struct pl_arena *a, size_t count, size_t size); /* zeroed; NULL on overflow or limit */
 

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 
 #ifdef PL_JEMALLOC
-#include <jemalloc/jemalloc.h>
+#    include <jemalloc/jemalloc.h>
 #else
-#include <malloc.h>
+#    include <malloc.h>
 #endif
 
 void pl_assert_fail(const char *what, const char *file, int line)

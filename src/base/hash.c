@@ -5,7 +5,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 #ifdef __SSE4_2__
-#include <nmmintrin.h>
+#    include <nmmintrin.h>
 #endif
 
 static uint64_t seed;

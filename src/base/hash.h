@@ -13,9 +13,9 @@ struct pl_hash128 {
     uint64_t lo, hi;
 };
 
-uint64_t pl_xxh64(const void *p, size_t n);             /* seed 0, the stable format */
-uint64_t pl_hash64(const void *p, size_t n);            /* XXH3, in-memory tables only */
-struct pl_hash128 pl_hash128(const void *p, size_t n);  /* XXH3 128, seeded at process start */
+uint64_t pl_xxh64(const void *p, size_t n);                /* seed 0, the stable format */
+uint64_t pl_hash64(const void *p, size_t n);               /* XXH3, in-memory tables only */
+struct pl_hash128 pl_hash128(const void *p, size_t n);     /* XXH3 128, seeded at process start */
 uint32_t pl_crc32c(uint32_t crc, const void *p, size_t n); /* start with 0; Castagnoli */
 
 #define PL_FNV1_32_INIT UINT32_C(2166136261)

@@ -29,8 +29,8 @@ static void rank_pop(int rank)
     PL_UNREACHABLE("unlock of a lock that this thread does not hold");
 }
 #else
-#define rank_push(r) ((void)(r))
-#define rank_pop(r) ((void)(r))
+#    define rank_push(r) ((void)(r))
+#    define rank_pop(r)  ((void)(r))
 #endif
 
 void pl_mutex_init(struct pl_mutex *m, int rank)

@@ -1,8 +1,8 @@
 /* base/sync.h - locks, conditions and threads.
  *
  * Promise: thin wrappers over pthreads that abort on misuse. Each mutex carries a rank; a thread takes only a
- * strictly higher rank than the highest it holds (checked when PL_DEBUG is set), so no two locks can wait for each other.
- * Under a lock: no I/O, no callback, no log, no allocation without a bound.
+ * strictly higher rank than the highest it holds (checked when PL_DEBUG is set), so no two locks can wait for each
+ * other. Under a lock: no I/O, no callback, no log, no allocation without a bound.
  */
 #ifndef PL_BASE_SYNC_H
 #define PL_BASE_SYNC_H
@@ -14,15 +14,15 @@
 /* Low ranks are outer locks. One line per kind of lock; see the struct that holds it for what it guards. */
 enum pl_lock_rank {
     PL_RANK_APP = 10,
-    PL_RANK_INGESTER = 20,   /* tenant table */
-    PL_RANK_TSDB = 30,       /* block list of one tenant */
-    PL_RANK_HEAD = 40,       /* one head: metadata, truncation */
-    PL_RANK_SHARD = 50,      /* one head shard */
-    PL_RANK_POSTINGS = 55,   /* head postings and symbols */
+    PL_RANK_INGESTER = 20, /* tenant table */
+    PL_RANK_TSDB = 30,     /* block list of one tenant */
+    PL_RANK_HEAD = 40,     /* one head: metadata, truncation */
+    PL_RANK_SHARD = 50,    /* one head shard */
+    PL_RANK_POSTINGS = 55, /* head postings and symbols */
     PL_RANK_HEAD_CHUNKS = 60,
     PL_RANK_WAL = 70,
     PL_RANK_LIMITER = 80,
-    PL_RANK_QUEUE = 100,     /* worker pools, mailboxes */
+    PL_RANK_QUEUE = 100, /* worker pools, mailboxes */
     PL_RANK_CACHE = 110,
     PL_RANK_METRIC = 200,
     PL_RANK_LOG = 250,

@@ -1,7 +1,7 @@
 /* io/worker.h - named, bounded pools of threads that run blocking code.
  *
- * Promise: a job runs exactly once, in order of arrival per pool. A full queue refuses at once (the caller answers 503).
- * Threads: submit from any thread.
+ * Promise: a job runs exactly once, in order of arrival per pool. A full queue refuses at once (the caller answers
+ * 503). Threads: submit from any thread.
  */
 #ifndef PL_IO_WORKER_H
 #define PL_IO_WORKER_H

@@ -9,8 +9,8 @@ enum { COLLECTORS_MAX = 32, FAMILIES_MAX = 1024, CELLS_MAX = 1 << 20 };
 
 const double metric_latency_bounds[14] = {.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 25, 50, 100};
 
-/* The registry: families and cells are only ever added, under `lock`; readers walk the lists without it (acquire loads pair
- * with the release stores below). */
+/* The registry: families and cells are only ever added, under `lock`; readers walk the lists without it (acquire loads
+ * pair with the release stores below). */
 static struct {
     struct pl_mutex lock;
     pthread_once_t once;
@@ -141,7 +141,8 @@ void metric_remove_label(const char *label, pl_str value)
             if (strcmp(f->labels[k], label) != 0) {
                 continue;
             }
-            for (struct metric_cell *c = atomic_load_explicit(&f->cells, memory_order_relaxed); c != NULL; c = c->next) {
+            for (struct metric_cell *c = atomic_load_explicit(&f->cells, memory_order_relaxed); c != NULL;
+                 c = c->next) {
                 if (pl_str_eq(c->values[k], value)) {
                     atomic_store_explicit(&c->hidden, true, memory_order_relaxed);
                 }

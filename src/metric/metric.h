@@ -1,9 +1,9 @@
 /* metric/metric.h - Pallium's own metrics, under Cortex's names.
  *
- * Promise: a family is declared once, as a static struct beside the code that counts; a cell (one label combination) is found
- * once and then bumped without a lock. Exposition as Prometheus text 0.0.4 or OpenMetrics 1.0, sorted by name.
- * Threads: any. Cells are atomic and live until metric_remove_label or process end; a holder of a cell pointer of a removed
- * tenant may still bump it safely (cells are never freed, only hidden).
+ * Promise: a family is declared once, as a static struct beside the code that counts; a cell (one label combination) is
+ * found once and then bumped without a lock. Exposition as Prometheus text 0.0.4 or OpenMetrics 1.0, sorted by name.
+ * Threads: any. Cells are atomic and live until metric_remove_label or process end; a holder of a cell pointer of a
+ * removed tenant may still bump it safely (cells are never freed, only hidden).
  */
 #ifndef PL_METRIC_METRIC_H
 #define PL_METRIC_METRIC_H
@@ -20,15 +20,15 @@ struct metric_cell {
     struct metric_cell *next;
     pl_str values[METRIC_LABELS_MAX]; /* owned */
     _Atomic bool hidden;
-    _Atomic double v;                 /* counter and gauge; sum of a histogram */
-    _Atomic uint64_t count;           /* histogram */
-    _Atomic uint64_t *buckets;        /* histogram: bucket_count cells, not cumulative */
+    _Atomic double v;          /* counter and gauge; sum of a histogram */
+    _Atomic uint64_t count;    /* histogram */
+    _Atomic uint64_t *buckets; /* histogram: bucket_count cells, not cumulative */
 };
 
 struct metric_family {
     enum metric_type type;
-    const char *name;   /* whole name as exposed, counters with _total */
-    const char *help;   /* our own words */
+    const char *name; /* whole name as exposed, counters with _total */
+    const char *help; /* our own words */
     const char *labels[METRIC_LABELS_MAX];
     const double *bounds; /* histogram: ascending, without +Inf */
     uint32_t bound_count;
@@ -38,16 +38,16 @@ struct metric_family {
     struct metric_cell *_Atomic cells;
 };
 
-#define METRIC_DEF_COUNTER(var, n, h, ...)                                                                             \
+#define METRIC_DEF_COUNTER(var, n, h, ...) \
     static struct metric_family var = {.type = METRIC_COUNTER, .name = (n), .help = (h), .labels = {__VA_ARGS__}}
-#define METRIC_DEF_GAUGE(var, n, h, ...)                                                                               \
+#define METRIC_DEF_GAUGE(var, n, h, ...) \
     static struct metric_family var = {.type = METRIC_GAUGE, .name = (n), .help = (h), .labels = {__VA_ARGS__}}
-#define METRIC_DEF_HISTOGRAM(var, n, h, b, ...)                                                                        \
-    static struct metric_family var = {.type = METRIC_HISTOGRAM,                                                       \
-                                       .name = (n),                                                                    \
-                                       .help = (h),                                                                    \
-                                       .bounds = (b),                                                                  \
-                                       .bound_count = PL_ARRAY_LEN(b),                                                 \
+#define METRIC_DEF_HISTOGRAM(var, n, h, b, ...)                        \
+    static struct metric_family var = {.type = METRIC_HISTOGRAM,       \
+                                       .name = (n),                    \
+                                       .help = (h),                    \
+                                       .bounds = (b),                  \
+                                       .bound_count = PL_ARRAY_LEN(b), \
                                        .labels = {__VA_ARGS__}}
 
 /* Cortex's latency buckets (spec http-api-and-config.md 5). */
@@ -57,7 +57,7 @@ extern const double metric_latency_bounds[14];
  * A family without labels and without cells shows up only after its first metric_cell call. */
 struct metric_cell *metric_cell(struct metric_family *f, const pl_str *values);
 #define METRIC_CELL(f, ...) metric_cell(&(f), (const pl_str[]){__VA_ARGS__})
-#define METRIC_CELL0(f) metric_cell(&(f), NULL)
+#define METRIC_CELL0(f)     metric_cell(&(f), NULL)
 void metric_add(struct metric_cell *c, double v);
 static inline void metric_inc(struct metric_cell *c)
 {

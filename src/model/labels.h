@@ -1,8 +1,8 @@
 /* model/labels.h - label sets: what names a series.
  *
- * Promise: a label set is a sorted array of (name, value) views without duplicates and without empty values; whoever made
- * it says what keeps the text alive. Order, hash and text are Prometheus's (spec prometheus.md 10.9, 11).
- * Threads: plain values.
+ * Promise: a label set is a sorted array of (name, value) views without duplicates and without empty values; whoever
+ * made it says what keeps the text alive. Order, hash and text are Prometheus's (spec prometheus.md 10.9, 11). Threads:
+ * plain values.
  */
 #ifndef PL_MODEL_LABELS_H
 #define PL_MODEL_LABELS_H
@@ -27,7 +27,7 @@ struct labels {
 pl_str labels_get(struct labels ls, pl_str name);
 int labels_cmp(struct labels a, struct labels b); /* pairwise name, then value; shorter first */
 bool labels_eq(struct labels a, struct labels b);
-uint64_t labels_hash(struct labels ls); /* xxhash64 over name 0xFF value 0xFF ... (spec 10.9) */
+uint64_t labels_hash(struct labels ls);      /* xxhash64 over name 0xFF value 0xFF ... (spec 10.9) */
 void labels_sort(struct label *v, size_t n); /* by name, in place */
 /* `{a="b", c="d"}` with Go quoting; names quoted where not [a-zA-Z_][a-zA-Z0-9_]*. */
 void labels_text(struct pl_buf *b, struct labels ls);

@@ -14,8 +14,8 @@ enum matcher_type { MATCH_EQ, MATCH_NEQ, MATCH_RE, MATCH_NRE };
 struct matcher {
     enum matcher_type type;
     pl_str name;
-    pl_str value;       /* literal, or the pattern */
-    struct regex *re;   /* compiled for MATCH_RE and MATCH_NRE, freed with the arena it was made in */
+    pl_str value;     /* literal, or the pattern */
+    struct regex *re; /* compiled for MATCH_RE and MATCH_NRE, freed with the arena it was made in */
 };
 
 /* Makes a matcher whose text and regex live as long as the arena. PL_INVALID on a bad pattern. */

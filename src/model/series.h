@@ -1,9 +1,9 @@
 /* model/series.h - what a query reads: sorted series with their encoded chunks, from any store.
  *
- * A series_source is a vtable over one tenant's data: the local TSDB now; ingesters, store-gateways and merges later. All that
- * a call returns lives in the caller's arena or is kept alive by it (the source registers pins with pl_arena_on_free).
- * Threads: a source may be used by several threads at once; a result belongs to its arena.
- * Errors: PL_LIMIT when the arena's limit is passed, PL_CORRUPT / PL_IO from disk, PL_CANCELED when *cancel becomes true.
+ * A series_source is a vtable over one tenant's data: the local TSDB now; ingesters, store-gateways and merges later.
+ * All that a call returns lives in the caller's arena or is kept alive by it (the source registers pins with
+ * pl_arena_on_free). Threads: a source may be used by several threads at once; a result belongs to its arena. Errors:
+ * PL_LIMIT when the arena's limit is passed, PL_CORRUPT / PL_IO from disk, PL_CANCELED when *cancel becomes true.
  */
 #ifndef PL_MODEL_SERIES_H
 #define PL_MODEL_SERIES_H
@@ -40,10 +40,10 @@ struct series_select {
     size_t matcher_count;
     int64_t mint_ms, maxt_ms; /* both inclusive; chunks that do not touch it are left out */
     int64_t step_ms, range_ms;
-    pl_str func;              /* closest call or aggregation, for projection later; may be empty */
-    bool labels_only;         /* chunks are not wanted (series API): chunk_count is 0 */
-    uint64_t series_max;      /* 0: none; more matching series fail with PL_LIMIT */
-    uint64_t chunks_max;      /* 0: none */
+    pl_str func;                /* closest call or aggregation, for projection later; may be empty */
+    bool labels_only;           /* chunks are not wanted (series API): chunk_count is 0 */
+    uint64_t series_max;        /* 0: none; more matching series fail with PL_LIMIT */
+    uint64_t chunks_max;        /* 0: none */
     const _Atomic bool *cancel; /* NULL: not cancellable */
 };
 
@@ -54,8 +54,8 @@ struct str_list {
 
 struct series_source;
 struct series_source_ops {
-    pl_status (*select)(struct series_source *s, struct pl_arena *a, const struct series_select *q, struct series_list *out,
-                        struct pl_err *err);
+    pl_status (*select)(struct series_source *s, struct pl_arena *a, const struct series_select *q,
+                        struct series_list *out, struct pl_err *err);
     /* matchers may be none. limit 0: none. */
     pl_status (*label_names)(struct series_source *s, struct pl_arena *a, const struct series_select *q, size_t limit,
                              struct str_list *out, struct pl_err *err);
@@ -73,9 +73,9 @@ struct samples {
     size_t n;
 };
 
-/* Decodes the samples with mint_ms <= t <= maxt_ms of a series into buf (grown in `a`, reused over calls: buf->t and buf->v
- * keep their capacity in *cap). Overlapping chunks are merged by time; of equal timestamps the first chunk's sample wins.
- * Samples come in strictly rising time. */
+/* Decodes the samples with mint_ms <= t <= maxt_ms of a series into buf (grown in `a`, reused over calls: buf->t and
+ * buf->v keep their capacity in *cap). Overlapping chunks are merged by time; of equal timestamps the first chunk's
+ * sample wins. Samples come in strictly rising time. */
 PL_MUST_USE pl_status series_decode(const struct series_view *s, int64_t mint_ms, int64_t maxt_ms, struct pl_arena *a,
                                     struct samples *buf, size_t *cap, struct pl_err *err);
 

@@ -1,9 +1,9 @@
 /* promql/engine.h - evaluates a PromQL expression over a series_source.
  *
- * Promise: the answer equals Prometheus 3's bit for bit (spec prometheus.md 3 and 4), memory stays below the query's limit (the
- * arena's), and the query ends soon after its deadline or after *cancel becomes true.
- * Threads: a query runs on the calling worker; the engine holds no state between queries.
- * Errors: PL_INVALID (range query on a string ...), PL_EXEC (evaluation), PL_LIMIT (names the limit and its flag), PL_TIMEOUT
+ * Promise: the answer equals Prometheus 3's bit for bit (spec prometheus.md 3 and 4), memory stays below the query's
+ * limit (the arena's), and the query ends soon after its deadline or after *cancel becomes true. Threads: a query runs
+ * on the calling worker; the engine holds no state between queries. Errors: PL_INVALID (range query on a string ...),
+ * PL_EXEC (evaluation), PL_LIMIT (names the limit and its flag), PL_TIMEOUT
  * ("query timed out in expression evaluation"), PL_CANCELED, PL_UNIMPLEMENTED (names the function), storage errors.
  */
 #ifndef PL_PROMQL_ENGINE_H
@@ -62,8 +62,8 @@ struct pq_notes { /* annotations: texts with their prefix, deduplicated, in orde
 };
 
 struct pq_result {
-    enum pq_type type;         /* PQ_SCALAR, PQ_STRING, PQ_VECTOR (one point a series), PQ_MATRIX */
-    struct pq_series *series;  /* vector: evaluation order; matrix: sorted by labels */
+    enum pq_type type;        /* PQ_SCALAR, PQ_STRING, PQ_VECTOR (one point a series), PQ_MATRIX */
+    struct pq_series *series; /* vector: evaluation order; matrix: sorted by labels */
     size_t series_count;
     double scalar;
     int64_t t_ms;

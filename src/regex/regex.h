@@ -18,8 +18,8 @@ struct regex;
 PL_MUST_USE pl_status regex_compile(struct regex **out, pl_str pattern, struct pl_err *err);
 void regex_destroy(struct regex *re);
 bool regex_match(const struct regex *re, pl_str s);
-/* When the pattern is a finite set of at most REGEX_LITERALS_MAX strings: points *out at them (owned by re, sorted, unique)
- * and returns how many. 0: not such a set. */
+/* When the pattern is a finite set of at most REGEX_LITERALS_MAX strings: points *out at them (owned by re, sorted,
+ * unique) and returns how many. 0: not such a set. */
 size_t regex_literals(const struct regex *re, const pl_str **out);
 /* The literal text every match must begin with (may be empty). */
 pl_str regex_prefix(const struct regex *re);

@@ -1,8 +1,8 @@
 /* server/server.h - routes, tenant rules, request metrics and logs in front of the handlers of the roles.
  *
- * Promise: each request that reaches a handler has a route, and a tenant where its route wants one; each answer is counted in
- * cortex_request_duration_seconds and logged by the rules of spec http-api-and-config.md 1.1. Errors have Cortex's form.
- * Threads: routes are added before server_start; handlers run on worker pools.
+ * Promise: each request that reaches a handler has a route, and a tenant where its route wants one; each answer is
+ * counted in cortex_request_duration_seconds and logged by the rules of spec http-api-and-config.md 1.1. Errors have
+ * Cortex's form. Threads: routes are added before server_start; handlers run on worker pools.
  */
 #ifndef PL_SERVER_SERVER_H
 #define PL_SERVER_SERVER_H
@@ -14,26 +14,28 @@ enum server_auth { SERVER_AUTH_NONE, SERVER_AUTH_TENANT };
 enum server_pool { SERVER_POOL_PUSH, SERVER_POOL_QUERY, SERVER_POOL_ADMIN, SERVER_POOL_COUNT };
 
 struct server_route {
-    uint32_t methods;      /* mask of enum http_method; HEAD goes with GET */
-    const char *path;      /* template under the path prefix: "/api/v1/push", "/prometheus/api/v1/label/{name}/values"; copied */
+    uint32_t methods; /* mask of enum http_method; HEAD goes with GET */
+    const char
+        *path; /* template under the path prefix: "/api/v1/push", "/prometheus/api/v1/label/{name}/values"; copied */
     http_handler_fn handler;
     void *arg;
     enum server_auth auth;
     enum server_pool pool;
-    uint64_t body_max;     /* bytes; 0: 1 MiB */
-    bool gzip;             /* compress answers over 1 KiB when the client accepts it */
-    bool cors;             /* query routes: the CORS headers of spec 1.1 */
-    void (*too_large)(struct http_request *req, struct http_response *resp, uint64_t body_max, uint64_t content_length); /* NULL: 413 */
+    uint64_t body_max; /* bytes; 0: 1 MiB */
+    bool gzip;         /* compress answers over 1 KiB when the client accepts it */
+    bool cors;         /* query routes: the CORS headers of spec 1.1 */
+    void (*too_large)(struct http_request *req, struct http_response *resp, uint64_t body_max,
+                      uint64_t content_length); /* NULL: 413 */
 };
 
 struct server;
 struct server_options {
     struct http_server_options http; /* route, arg filled in by the server */
     pl_str path_prefix;
-    bool auth_enabled;      /* false: tenant is "fake" */
+    bool auth_enabled;                    /* false: tenant is "fake" */
     uint32_t push_threads, query_threads; /* 0: by cores */
     bool log_requests_at_info;
-    pl_str cors_origin;     /* regex, anchored; empty: any */
+    pl_str cors_origin; /* regex, anchored; empty: any */
 };
 
 struct server *server_create(const struct server_options *o); /* copies */
@@ -48,8 +50,8 @@ uint16_t server_port(const struct server *s);
 struct worker_pool *server_worker_pool(const struct server *s, enum server_pool pool);
 
 /* ---- answers ---- */
-int server_http_status(pl_status st);              /* status_map.c: the only place with HTTP error numbers */
-const char *server_error_type(pl_status st);       /* Prometheus errorType */
+int server_http_status(pl_status st);        /* status_map.c: the only place with HTTP error numbers */
+const char *server_error_type(pl_status st); /* Prometheus errorType */
 /* Plain-text error: code, text/plain, nosniff, message + "\n". */
 void server_text_error(struct http_response *resp, int status, pl_str message);
 void server_text_fail(struct http_response *resp, const struct pl_err *err);

@@ -1,9 +1,9 @@
 /* tsdb/block.h - Prometheus blocks on disk: read, query, write, verify.
  *
- * Promise: reads index v1 and v2 and chunk segments by mmap, checks every checksum before it trusts a byte, and treats all bytes
- * as hostile. Writes index v2 and chunks v1 that Prometheus, promtool, Thanos and Cortex read; a block appears whole or not at
- * all (written to ULID.tmp-for-creation, fsynced, renamed). Formats: spec prometheus.md 10.1, 10.2, 10.7, 10.8.
- * Threads: an open block is immutable and shared by reference count.
+ * Promise: reads index v1 and v2 and chunk segments by mmap, checks every checksum before it trusts a byte, and treats
+ * all bytes as hostile. Writes index v2 and chunks v1 that Prometheus, promtool, Thanos and Cortex read; a block
+ * appears whole or not at all (written to ULID.tmp-for-creation, fsynced, renamed). Formats: spec
+ * prometheus.md 10.1, 10.2, 10.7, 10.8. Threads: an open block is immutable and shared by reference count.
  */
 #ifndef PL_TSDB_BLOCK_H
 #define PL_TSDB_BLOCK_H
@@ -35,17 +35,17 @@ struct series_source *block_source(struct block *b);
 /* ---- writing ---- */
 /* Series are given in label order with their chunks in time order, not overlapping, inside [mint, maxt). */
 struct block_writer;
-PL_MUST_USE pl_status block_writer_create(struct block_writer **out, pl_str parent_dir, int64_t mint_ms, int64_t maxt_ms,
-                                          int64_t now_unix_ms, struct pl_err *err);
+PL_MUST_USE pl_status block_writer_create(struct block_writer **out, pl_str parent_dir, int64_t mint_ms,
+                                          int64_t maxt_ms, int64_t now_unix_ms, struct pl_err *err);
 PL_MUST_USE pl_status block_writer_add(struct block_writer *w, struct labels labels, const struct chunk_view *chunks,
                                        uint32_t chunk_count, struct pl_err *err);
-/* Writes index, meta.json and tombstones, fsyncs, renames. *id is the new block. PL_NOT_FOUND when no series was added (nothing is
- * left on disk). */
+/* Writes index, meta.json and tombstones, fsyncs, renames. *id is the new block. PL_NOT_FOUND when no series was added
+ * (nothing is left on disk). */
 PL_MUST_USE pl_status block_writer_finish(struct block_writer *w, struct ulid *id, struct pl_err *err);
 void block_writer_destroy(struct block_writer *w); /* removes what was not finished; NULL allowed */
 
-/* PL_BLOCKING. Removes the folders ULID.tmp-for-creation and ULID.tmp-for-deletion that a crash left in dir; for whoever holds the
- * lock of dir. *removed (NULL allowed): how many. */
+/* PL_BLOCKING. Removes the folders ULID.tmp-for-creation and ULID.tmp-for-deletion that a crash left in dir; for
+ * whoever holds the lock of dir. *removed (NULL allowed): how many. */
 PL_MUST_USE pl_status block_tmp_cleanup(pl_str dir, uint32_t *removed, struct pl_err *err);
 
 /* ---- verify (palliumctl tsdb verify) ---- */
@@ -55,7 +55,8 @@ struct verify_report {
     void (*problem)(void *arg, pl_str where, pl_str what); /* called for each finding */
     void *arg;
 };
-/* PL_BLOCKING. Walks WAL, head chunks and blocks of dir; every checksum, order and count. PL_OK with problems > 0 when it found any. */
+/* PL_BLOCKING. Walks WAL, head chunks and blocks of dir; every checksum, order and count. PL_OK with problems > 0 when
+ * it found any. */
 PL_MUST_USE pl_status tsdb_verify(pl_str dir, struct verify_report *r, struct pl_err *err);
 
 #endif

@@ -50,7 +50,8 @@ static void json_is_an_object(void **state)
     (void)state;
     pl_log_setup(PL_LOG_INFO, true);
     capture(say);
-    assert_non_null(strstr(line, "\"level\":\"warn\",\"msg\":\"two words\",\"user\":\"a\\\"b\\nc\",\"n\":-5,\"plain\":\"x\"}\n"));
+    assert_non_null(
+        strstr(line, "\"level\":\"warn\",\"msg\":\"two words\",\"user\":\"a\\\"b\\nc\",\"n\":-5,\"plain\":\"x\"}\n"));
 }
 
 static void levels_filter(void **state)
