@@ -18,8 +18,8 @@ enum { CONCURRENCY_MAX = 256, TENANTS_MAX = 100000, HEADERS_FIXED = 5 };
 struct options {
     const char *url, *path, *tenant_prefix;
     struct ctl_list headers;
-    uint64_t tenants, series, labels, series_per_request, samples_per_request, samples_per_series, passes, concurrency,
-        seed;
+    uint64_t tenants, series, labels, metrics, series_per_request, samples_per_request, samples_per_series, passes,
+        concurrency, seed;
     double rate, churn;
     int64_t interval_ns, duration_ns, start_ms, step_ns, timeout_ns;
     bool json, quiet, keep_going, repack;
@@ -420,6 +420,7 @@ static void load_init(struct load *l, const struct options *o)
     l->url = make_url(o);
     l->shape = (struct load_shape){.series = o->series,
                                    .labels = (uint32_t)o->labels,
+                                   .metrics = (uint32_t)o->metrics,
                                    .samples_per_series = (uint32_t)o->samples_per_series,
                                    .seed = o->seed};
     l->block_count = (size_t)((o->series + o->series_per_request - 1) / o->series_per_request);
@@ -478,6 +479,7 @@ static pl_status check_options(struct options *o, struct pl_err *err)
 {
     PL_TRY(check_range("series", o->series, 1, 1000000000, err));
     PL_TRY(check_range("labels", o->labels, 1, LOAD_LABELS_MAX, err));
+    PL_TRY(check_range("metrics", o->metrics, 1, LOAD_METRICS_MAX, err));
     PL_TRY(check_range("samples-per-series", o->samples_per_series, 1, LOAD_SAMPLES_PER_SERIES_MAX, err));
     if (o->samples_per_request > 0) {
         o->series_per_request = PL_MAX(o->samples_per_request / o->samples_per_series, UINT64_C(1));
@@ -527,6 +529,7 @@ int ctl_load(int argc, char **argv)
                         .tenant_prefix = "load-",
                         .series = 10000,
                         .labels = 12,
+                        .metrics = LOAD_METRICS_MAX,
                         .series_per_request = 2000,
                         .samples_per_series = 1,
                         .concurrency = 2,
@@ -539,6 +542,8 @@ int ctl_load(int argc, char **argv)
         {"path", CTL_FLAG_TEXT, &o.path, "PATH", "on that server; default /api/v1/push, or what --url has"},
         {"series", CTL_FLAG_COUNT, &o.series, "NUMBER", "series per tenant, e.g. 100k or 1M; default 10k"},
         {"labels", CTL_FLAG_COUNT, &o.labels, "NUMBER", "labels per series, the name included; default 12"},
+        {"metrics", CTL_FLAG_COUNT, &o.metrics, "NUMBER",
+         "metric names per target, up to 64 (the default); 1: one name in all"},
         {"passes", CTL_FLAG_COUNT, &o.passes, "NUMBER",
          "how often every series is written; default 10, or until\n--duration is over"},
         {"duration", CTL_FLAG_DURATION, &o.duration_ns, "TIME", "stop after this long, e.g. 90s, 10m"},

@@ -3,7 +3,6 @@
 #include "codec/varint.h"
 
 enum {
-    METRICS_PER_TARGET = 64,
     METRIC_KINDS = 8,
     SAMPLE_HEAD = 3,              /* field tag, length, tag of the value */
     SAMPLE_FIXED = 2 + 1 + 8 + 1, /* all of a sample field but the timestamp's bytes */
@@ -188,7 +187,7 @@ static void put_label(struct pl_buf *b, pl_str name, pl_str value)
 static void put_labels(struct pl_buf *b, struct pl_buf *tmp, const struct load_shape *s, uint64_t series,
                        uint64_t generation)
 {
-    const struct target t = target_of(s, series / METRICS_PER_TARGET, generation);
+    const struct target t = target_of(s, series / s->metrics, generation);
     bool wanted[LABEL_KINDS] = {false};
     uint32_t extra = s->labels > LABEL_KINDS ? s->labels - LABEL_KINDS : 0;
 
@@ -198,7 +197,7 @@ static void put_labels(struct pl_buf *b, struct pl_buf *tmp, const struct load_s
     for (int l = 0; l < LABEL_KINDS; l++) {
         if (wanted[l]) {
             pl_buf_reset(tmp);
-            put_value(tmp, s, (enum label)l, &t, series % METRICS_PER_TARGET);
+            put_value(tmp, s, (enum label)l, &t, series % s->metrics);
             put_label(b, pl_str_c(label_names[l]), pl_buf_view(tmp));
         }
     }
@@ -404,7 +403,7 @@ static double value_of(const struct load_shape *s, uint64_t series, uint64_t sam
 {
     const uint64_t h = mix2(s->seed + 1, series), noise = mix2(h, sample);
 
-    if (series % METRIC_KINDS < KINDS_RISING) {
+    if (series % s->metrics % METRIC_KINDS < KINDS_RISING) {
         uint64_t step = h % 997 + 1;
         return (double)(h % 100000 + sample * step + noise % step);
     }

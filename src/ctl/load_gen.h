@@ -11,11 +11,17 @@
 #include "base/base.h"
 #include "base/buf.h"
 
-enum { LOAD_LABELS_MAX = 64, LOAD_SAMPLES_PER_SERIES_MAX = 1000, LOAD_SERIES_PER_REQUEST_MAX = 100000 };
+enum {
+    LOAD_LABELS_MAX = 64,
+    LOAD_METRICS_MAX = 64,
+    LOAD_SAMPLES_PER_SERIES_MAX = 1000,
+    LOAD_SERIES_PER_REQUEST_MAX = 100000
+};
 
 struct load_shape {
     uint64_t series;             /* in the whole data set */
     uint32_t labels;             /* per series, __name__ included */
+    uint32_t metrics;            /* names per target, 1 to LOAD_METRICS_MAX */
     uint32_t samples_per_series; /* in one request */
     uint64_t seed;
 };

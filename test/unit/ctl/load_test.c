@@ -88,7 +88,8 @@ static void bodies_are_well_formed(void **state)
     (void)state;
     for (size_t i = 0; i < PL_ARRAY_LEN(labels); i++) {
         for (uint32_t samples = 1; samples <= 21; samples += 10) {
-            const struct load_shape s = {.series = 300, .labels = labels[i], .samples_per_series = samples, .seed = 7};
+            const struct load_shape s = {
+                .series = 300, .labels = labels[i], .metrics = 64, .samples_per_series = samples, .seed = 7};
             struct load_block b;
             load_block_init(&b, 0, 300);
             load_block_stamp(&b, &s, 0, 0, 1700000000000, 15000);
@@ -108,7 +109,7 @@ static void bodies_are_well_formed(void **state)
 static void stamps(void **state)
 {
     static const int64_t times[] = {1700000000000, 1700000015000, 5, 0, -1000, INT64_C(1) << 50};
-    const struct load_shape s = {.series = 64, .labels = 12, .samples_per_series = 1, .seed = 1};
+    const struct load_shape s = {.series = 64, .labels = 12, .metrics = 64, .samples_per_series = 1, .seed = 1};
     struct load_block b;
     double first[64];
 
@@ -132,7 +133,7 @@ static void stamps(void **state)
 static void same_seed_same_bytes(void **state)
 {
     struct load_block a, b, c;
-    const struct load_shape one = {.series = 500, .labels = 12, .samples_per_series = 2, .seed = 1};
+    const struct load_shape one = {.series = 500, .labels = 12, .metrics = 64, .samples_per_series = 2, .seed = 1};
     struct load_shape two = one;
 
     (void)state;
@@ -159,7 +160,8 @@ static void churn_replaces_what_it_says(void **state)
 
     (void)state;
     for (size_t k = 0; k < PL_ARRAY_LEN(labels); k++) {
-        const struct load_shape s = {.series = N, .labels = labels[k], .samples_per_series = 1, .seed = 3};
+        const struct load_shape s = {
+            .series = N, .labels = labels[k], .metrics = 64, .samples_per_series = 1, .seed = 3};
         assert_int_equal(all_series(before, &s, 300, 0), N);
         for (uint64_t replaced = 37; replaced < 3 * N; replaced += 411) {
             size_t kept = 0;
@@ -175,7 +177,7 @@ static void churn_replaces_what_it_says(void **state)
 /* A block that lives through churn says the same as one made afresh. */
 static void block_follows_churn(void **state)
 {
-    const struct load_shape s = {.series = 100, .labels = 12, .samples_per_series = 1, .seed = 3};
+    const struct load_shape s = {.series = 100, .labels = 12, .metrics = 64, .samples_per_series = 1, .seed = 3};
     struct load_block old;
 
     (void)state;
