@@ -18,6 +18,12 @@ void querier_metrics_init(const struct querier *q)
 {
     metric_set(METRIC_CELL(m_max, ENGINE), (double)q->o.concurrent_max);
     metric_set(METRIC_CELL(m_running, ENGINE), 0);
+    /* Shown from zero on, as Prometheus does, so that a rate sees the first query. */
+    (void)METRIC_CELL(m_samples, ENGINE);
+    (void)METRIC_CELL(m_slices, ENGINE, PL_STR("queue_time"));
+    (void)METRIC_CELL(m_slices, ENGINE, PL_STR("prepare_time"));
+    (void)METRIC_CELL(m_slices, ENGINE, PL_STR("inner_eval"));
+    (void)METRIC_CELL(m_slices, ENGINE, PL_STR("result_sort"));
 }
 
 void querier_metrics_running(double delta)

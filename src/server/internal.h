@@ -68,6 +68,8 @@ enum router_match router__match(const struct router *rt, struct http_request *re
 char *router__name(pl_str template); /* "/api/v1/push" -> "api_v1_push"; pl_free */
 
 /* observe.c */
+/* Write routes show their counts from zero on, so that a rate sees the very first push. */
+void server__count_from_zero(struct route *r);
 void server__count_begin(struct route *r, const struct http_request *req);
 /* Counts and logs an answer. `handled`: count_begin was called. */
 void server__count_end(struct route *r, const struct http_request *req, const struct http_response *resp, bool handled);

@@ -80,6 +80,13 @@ static struct metric_cell *duration_cell(struct route *r, uint32_t method, int s
     return c;
 }
 
+void server__count_from_zero(struct route *r)
+{
+    if (r->r.pool == SERVER_POOL_PUSH && (r->r.methods & HTTP_POST) != 0) {
+        (void)duration_cell(r, method_slot(HTTP_POST), 200);
+    }
+}
+
 void server__count_begin(struct route *r, const struct http_request *req)
 {
     uint32_t m = method_slot(req->method);

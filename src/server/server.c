@@ -194,11 +194,14 @@ struct server *server_create(const struct server_options *o)
 void server_route_add(struct server *s, const struct server_route *r)
 {
     struct pl_buf path = {0};
+    struct route *route;
 
     PL_ASSERT(s->http == NULL && r->handler != NULL && r->methods != 0 && r->path[0] == '/');
     pl_buf_str(&path, s->o.path_prefix);
     pl_buf_cstr(&path, r->path);
-    router__add(&s->router, route_new(s, r, pl_buf_view(&path)));
+    route = route_new(s, r, pl_buf_view(&path));
+    router__add(&s->router, route);
+    server__count_from_zero(route);
     pl_buf_fini(&path);
 }
 
