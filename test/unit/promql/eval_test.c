@@ -49,7 +49,7 @@ static void prometheus_files(void **state)
     int n;
 
     (void)state;
-    (void)snprintf(dir, sizeof(dir), "%s/testdata/promql", shared != NULL ? shared : "/work/shared");
+    (void)snprintf(dir, sizeof(dir), "%s/testdata/promql", shared != NULL ? shared : "../shared");
     n = scandir(dir, &files, is_test_file, name_cmp);
     assert_true(n > 0);
     for (int i = 0; i < n; i++) {

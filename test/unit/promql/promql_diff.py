@@ -269,7 +269,7 @@ def main():
     ap = argparse.ArgumentParser()
     ap.add_argument('answer')
     ap.add_argument('--prometheus', default=os.path.expanduser('~/.cache/pallium-peers'))
-    ap.add_argument('--queries', default=os.environ.get('SHARED', '/work/shared') + '/testdata/compliance/promql-queries.yml')
+    ap.add_argument('--queries', default=os.environ.get('SHARED', '../shared') + '/testdata/compliance/promql-queries.yml')
     ap.add_argument('--seed', type=int, default=1)
     a = ap.parse_args()
     if not os.path.exists(a.prometheus + '/prometheus'):
