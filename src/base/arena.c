@@ -1,5 +1,7 @@
 #include "base/arena.h"
 
+#include "base/memory.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -17,9 +19,53 @@ struct pl_arena_cleanup {
 
 enum { ARENA_BLOCK_MIN = 8192, ARENA_BLOCK_MAX = 1 << 20 };
 
+static void arena_uncharge(const struct pl_arena *a, size_t n)
+{
+    if (a->counted) {
+        pl_memory_uncharge(n);
+    }
+}
+
 void pl_arena_init(struct pl_arena *a, size_t limit_bytes)
 {
     *a = (struct pl_arena){.limit_bytes = limit_bytes};
+}
+
+static void child_end(void *arg)
+{
+    pl_arena_fini(arg);
+}
+
+void pl_arena_init_child(struct pl_arena *a, struct pl_arena *parent)
+{
+    *a = (struct pl_arena){.parent = parent};
+    pl_arena_on_free(parent, child_end, a);
+}
+
+/* Counts n bytes at the arena and all it takes them from. */
+static void arena_charge(struct pl_arena *a, size_t n)
+{
+    for (; a != NULL; a = a->parent) {
+        a->used_bytes += n;
+        a->peak_bytes = PL_MAX(a->peak_bytes, a->used_bytes);
+    }
+}
+
+static void arena_refund(struct pl_arena *a, size_t n)
+{
+    for (; a != NULL; a = a->parent) {
+        a->used_bytes -= n;
+    }
+}
+
+static bool arena_has_room(const struct pl_arena *a, size_t n)
+{
+    for (; a != NULL; a = a->parent) {
+        if (a->limit_bytes != 0 && n > a->limit_bytes - PL_MIN(a->limit_bytes, a->used_bytes)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static void arena_run_cleanups(struct pl_arena *a)
@@ -40,7 +86,8 @@ void pl_arena_fini(struct pl_arena *a)
         pl_free(b);
         b = next;
     }
-    *a = (struct pl_arena){.limit_bytes = a->limit_bytes};
+    arena_uncharge(a, a->used_bytes);
+    *a = (struct pl_arena){.limit_bytes = a->limit_bytes, .counted = a->counted};
 }
 
 void pl_arena_reset(struct pl_arena *a)
@@ -54,6 +101,7 @@ void pl_arena_reset(struct pl_arena *a)
             keep = b;
             keep->next = NULL;
         } else {
+            arena_refund(a, b->size);
             pl_free(b);
         }
         b = next;
@@ -61,27 +109,33 @@ void pl_arena_reset(struct pl_arena *a)
     a->head = keep;
     a->at = keep != NULL ? keep->data : NULL;
     a->end = keep != NULL ? keep->data + keep->size : NULL;
-    a->used_bytes = keep != NULL ? keep->size : 0;
+    arena_uncharge(a, a->used_bytes - (keep != NULL ? keep->size : 0));
 }
 
-static bool arena_grow(struct pl_arena *a, size_t n)
+/* `must`: neither limit counts. */
+static bool arena_grow(struct pl_arena *a, size_t n, bool must)
 {
     size_t size = a->head != NULL ? a->head->size * 2 : ARENA_BLOCK_MIN;
     struct pl_arena_block *b;
 
     size = PL_MIN(size, (size_t)ARENA_BLOCK_MAX);
     size = PL_MAX(size, n);
-    if (a->limit_bytes != 0 && size > a->limit_bytes - PL_MIN(a->limit_bytes, a->used_bytes)) {
+    if (!arena_has_room(a, size)) {
         size = n; /* the last bytes under a limit are given exactly */
-        if (size > a->limit_bytes - PL_MIN(a->limit_bytes, a->used_bytes)) {
+        if (!arena_has_room(a, size)) {
             return false;
         }
     }
     if (size > SIZE_MAX / 2) {
         return false;
     }
+    if (a->counted && !pl_memory_charge(size)) {
+        a->refused = true;
+        return false;
+    }
     b = pl_alloc_try(sizeof(*b) + size);
     if (b == NULL) {
+        arena_uncharge(a, size);
         return false;
     }
     b->size = size;
@@ -89,8 +143,7 @@ static bool arena_grow(struct pl_arena *a, size_t n)
     a->head = b;
     a->at = b->data;
     a->end = b->data + size;
-    a->used_bytes += size;
-    a->peak_bytes = PL_MAX(a->peak_bytes, a->used_bytes);
+    arena_charge(a, size);
     return true;
 }
 

@@ -1,9 +1,9 @@
 /* base/arena.h - memory of one request, query or compaction, freed whole.
  *
  * Promise: bump allocation from growing blocks; nothing is freed one by one. An arena may carry a byte limit: going
- * past it makes the `_try` forms return NULL (the caller answers PL_LIMIT) and the plain forms abort, so code on
- * outside sizes uses `_try`.
- * Threads: confined to one thread at a time.
+ * past it (or, when it is `counted`, past the process's memory limit) makes the `_try` forms return NULL (the caller
+ * answers PL_LIMIT) and the plain forms abort, so code on outside sizes uses `_try`. Threads: confined to one thread at
+ * a time.
  */
 #ifndef PL_BASE_ARENA_H
 #define PL_BASE_ARENA_H
@@ -16,11 +16,16 @@ struct pl_arena {
     char *at, *end;              /* free space of the newest block */
     size_t used_bytes;           /* sum of block sizes */
     size_t peak_bytes;           /* largest used_bytes seen since init */
-    size_t limit_bytes;          /* 0: none */
+    size_t limit_bytes;          /* 0: none; a child has none of its own */
+    struct pl_arena *parent;     /* NULL: not a child */
+    bool counted;                /* set after init: blocks are charged to the process's budget (base/memory.h) */
+    bool refused;                /* that budget refused one */
     struct pl_arena_cleanup *cleanups;
 };
 
 void pl_arena_init(struct pl_arena *a, size_t limit_bytes);
+/* Freed by pl_arena_fini() or with the parent; the struct itself must live as long as the parent does. */
+void pl_arena_init_child(struct pl_arena *a, struct pl_arena *parent);
 void pl_arena_fini(struct pl_arena *a);                 /* accepts a zeroed struct */
 void pl_arena_reset(struct pl_arena *a);                /* back to empty; keeps one block */
 void *pl_arena_alloc_try(struct pl_arena *a, size_t n); /* 16-byte aligned; NULL past the limit */

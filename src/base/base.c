@@ -287,3 +287,13 @@ uint64_t pl_alloc_in_use(void)
     return mallinfo2().uordblks;
 #endif
 }
+
+void pl_alloc_give_back(void)
+{
+#ifdef PL_JEMALLOC
+    /* 4096 is MALLCTL_ARENAS_ALL, a number in the name. */
+    (void)mallctl("arena.4096.purge", NULL, NULL, NULL, 0);
+#else
+    (void)malloc_trim(0);
+#endif
+}

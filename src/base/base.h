@@ -161,6 +161,8 @@ char *pl_str_dup(pl_str s); /* NUL-terminated copy, pl_free */
 void *pl_alloc_array_zero(size_t count, size_t size);
 /* Bytes in use by this process' allocator (jemalloc's "allocated"), 0 when unknown. */
 uint64_t pl_alloc_in_use(void);
+/* Has the allocator return its unused pages to the system. Slow: some milliseconds. */
+void pl_alloc_give_back(void);
 
 /* Grows a plain array to hold at least `need` elements: `a` pointer, `cap` its capacity variable. */
 #define pl_array_reserve(a, cap, need)                                \

@@ -83,6 +83,27 @@ static void bump(void *arg)
     (*(int *)arg)++;
 }
 
+static void child_arena_takes_from_its_parent(void **state)
+{
+    struct pl_arena a, child;
+
+    (void)state;
+    pl_arena_init(&a, 200000);
+    pl_arena_init_child(&child, &a);
+    assert_non_null(pl_arena_alloc_try(&child, 100000));
+    assert_true(a.used_bytes >= 100000);
+    assert_null(pl_arena_alloc_try(&a, 150000));
+    assert_null(pl_arena_alloc_try(&child, 150000));
+    pl_arena_reset(&child);
+    assert_true(a.used_bytes <= 100016);
+    pl_arena_fini(&child);
+    assert_int_equal(a.used_bytes, 0);
+    assert_non_null(pl_arena_alloc_try(&child, 10));
+    assert_non_null(pl_arena_alloc_try(&a, 150000));
+    pl_arena_fini(&a); /* and the child with it */
+    assert_null(child.head);
+}
+
 static void arena_runs_its_cleanups_once(void **state)
 {
     struct pl_arena a;
@@ -217,6 +238,7 @@ int main(void)
         cmocka_unit_test(utf8_table),
         cmocka_unit_test(numbers_refuse_what_does_not_fit),
         cmocka_unit_test(arena_keeps_its_limit),
+        cmocka_unit_test(child_arena_takes_from_its_parent),
         cmocka_unit_test(arena_runs_its_cleanups_once),
         cmocka_unit_test(buf_marks_what_it_dropped),
         cmocka_unit_test(hashes_have_their_published_values),
