@@ -4,7 +4,7 @@
 set -eu
 seconds=${1:-300}
 [ $# -gt 0 ] && shift
-CC=clang-14 CXX=clang++-14 tools/build.sh build-fuzz -Dfuzz=true -Db_sanitize=address,undefined -Dc_args=-fsanitize=fuzzer-no-link -Db_lundef=false \
+CC=clang-14 CXX=clang++-14 tools/build.sh build-fuzz -Dfuzz=true -Db_sanitize=address,undefined "-Dc_args=-fsanitize=fuzzer-no-link -Wno-double-promotion -Wno-string-concatenation" -Db_lundef=false \
     -Djemalloc=false
 mkdir -p build-fuzz/findings
 targets=${*:-$(cd build-fuzz/test && ls | sed -n 's/^fuzz_\([a-z0-9_]*\)$/\1/p')}

@@ -1,11 +1,12 @@
 #include "metric/metric.h"
 
+#include "base/hash.h"
 #include "base/sync.h"
 #include "codec/float_text.h"
 
 #include <stdlib.h>
 
-enum { COLLECTORS_MAX = 32, FAMILIES_MAX = 1024, CELLS_MAX = 1 << 20 };
+enum { COLLECTORS_MAX = 32, FAMILIES_MAX = 1024, INDEX_FROM = 16 };
 
 const double metric_latency_bounds[14] = {.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 25, 50, 100};
 
@@ -21,7 +22,6 @@ static struct {
         void *arg;
     } collectors[COLLECTORS_MAX];
     size_t collector_count;
-    size_t cell_count;
 } reg = {.once = PTHREAD_ONCE_INIT};
 
 static void reg_init(void)
@@ -56,47 +56,92 @@ static void register_locked(struct metric_family *f)
     atomic_store_explicit(&f->registered, true, memory_order_relaxed);
 }
 
-static struct metric_cell *find(const struct metric_family *f, const pl_str *values, size_t n)
+static uint64_t values_hash(const pl_str *values, size_t n)
 {
-    /* Pairs with the release store in metric_cell: a cell is whole before it can be seen. */
-    for (struct metric_cell *c = atomic_load_explicit(&f->cells, memory_order_acquire); c != NULL; c = c->next) {
+    uint64_t h = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        h = (h ^ pl_hash64(values[i].p, values[i].n)) * UINT64_C(0x9e3779b97f4a7c15);
+        h ^= h >> 29;
+    }
+    return h;
+}
+
+/* The slot of these values, or the free one that they would take. */
+static struct metric_cell **index_slot(const struct metric_family *f, const pl_str *values, size_t n)
+{
+    size_t at = values_hash(values, n) & (f->index_size - 1);
+
+    for (;; at = (at + 1) & (f->index_size - 1)) {
+        struct metric_cell *c = f->index[at];
         size_t i = 0;
-        while (i < n && pl_str_eq(c->values[i], values[i])) {
+
+        while (c != NULL && i < n && pl_str_eq(c->values[i], values[i])) {
             i++;
         }
-        if (i == n) {
-            return c;
+        if (c == NULL || i == n) {
+            return &f->index[at];
         }
     }
-    return NULL;
+}
+
+static void index_grow(struct metric_family *f, size_t n)
+{
+    struct metric_cell **old = f->index;
+    size_t old_size = f->index_size;
+
+    f->index_size = PL_MAX(old_size * 2, (size_t)INDEX_FROM);
+    f->index = pl_alloc_array_zero(f->index_size, sizeof(*f->index));
+    for (size_t i = 0; i < old_size; i++) {
+        if (old[i] != NULL) {
+            *index_slot(f, old[i]->values, n) = old[i];
+        }
+    }
+    pl_free(old);
+}
+
+static struct metric_cell *cell_new(struct metric_family *f, const pl_str *values, size_t n)
+{
+    struct metric_cell *c = pl_new(struct metric_cell);
+
+    for (size_t i = 0; i < n; i++) {
+        c->values[i] = (pl_str){pl_str_dup(values[i]), values[i].n};
+    }
+    if (f->type == METRIC_HISTOGRAM) {
+        c->buckets = pl_alloc_array_zero(f->bound_count + 1, sizeof(c->buckets[0]));
+    }
+    c->next = atomic_load_explicit(&f->cells, memory_order_relaxed);
+    f->cell_count++;
+    atomic_store_explicit(&f->cells, c, memory_order_release); /* pairs with the walkers' loads */
+    return c;
 }
 
 struct metric_cell *metric_cell(struct metric_family *f, const pl_str *values)
 {
+    pl_str other[METRIC_LABELS_MAX];
     size_t n = label_count(f);
-    struct metric_cell *c;
+    struct metric_cell **slot;
 
     (void)pthread_once(&reg.once, reg_init);
     pl_mutex_lock(&reg.lock);
     register_locked(f);
-    c = find(f, values, n);
-    if (c == NULL) {
-        /* One family's cells are bounded by tenants, routes and codes; the bound below is a defence, not a design. */
-        PL_ASSERT(reg.cell_count < CELLS_MAX);
-        c = pl_new(struct metric_cell);
-        for (size_t i = 0; i < n; i++) {
-            c->values[i] = (pl_str){pl_str_dup(values[i]), values[i].n};
-        }
-        if (f->type == METRIC_HISTOGRAM) {
-            c->buckets = pl_alloc_array_zero(f->bound_count + 1, sizeof(c->buckets[0]));
-        }
-        c->next = atomic_load_explicit(&f->cells, memory_order_relaxed);
-        reg.cell_count++;
-        atomic_store_explicit(&f->cells, c, memory_order_release); /* pairs with find() and the walkers */
+    if (f->cell_count * 2 >= f->index_size) {
+        index_grow(f, n);
     }
-    atomic_store_explicit(&c->hidden, false, memory_order_relaxed);
+    slot = index_slot(f, values, n);
+    if (*slot == NULL && f->cell_count >= METRIC_CELLS_MAX) {
+        for (size_t i = 0; i < n; i++) {
+            other[i] = PL_STR("overflow");
+        }
+        values = other;
+        slot = index_slot(f, values, n);
+    }
+    if (*slot == NULL) {
+        *slot = cell_new(f, values, n);
+    }
+    atomic_store_explicit(&(*slot)->hidden, false, memory_order_relaxed);
     pl_mutex_unlock(&reg.lock);
-    return c;
+    return *slot;
 }
 
 void metric_add(struct metric_cell *c, double v)

@@ -14,7 +14,11 @@
 #include <stdatomic.h>
 
 enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
-enum { METRIC_LABELS_MAX = 4, METRIC_BUCKETS_MAX = 16 };
+enum {
+    METRIC_LABELS_MAX = 4,
+    METRIC_BUCKETS_MAX = 16,
+    METRIC_CELLS_MAX = 200000, /* of one family: what comes later shares one cell whose labels all say "overflow" */
+};
 
 struct metric_cell {
     struct metric_cell *next;
@@ -36,6 +40,8 @@ struct metric_family {
     _Atomic bool registered;
     struct metric_family *next;
     struct metric_cell *_Atomic cells;
+    struct metric_cell **index; /* open addressing by label values; at most half full */
+    size_t index_size, cell_count;
 };
 
 #define METRIC_DEF_COUNTER(var, n, h, ...) \
@@ -53,8 +59,9 @@ struct metric_family {
 /* Cortex's latency buckets (spec http-api-and-config.md 5). */
 extern const double metric_latency_bounds[14];
 
-/* The cell of these label values (as many as the family has labels), made when missing. Takes a lock: keep the pointer.
- * A family without labels and without cells shows up only after its first metric_cell call. */
+/* The cell of these label values (as many as the family has labels), made when missing; past METRIC_CELLS_MAX the
+ * family's overflow cell. Takes a lock: keep the pointer. A family without labels and without cells shows up only after
+ * its first metric_cell call. */
 struct metric_cell *metric_cell(struct metric_family *f, const pl_str *values);
 #define METRIC_CELL(f, ...) metric_cell(&(f), (const pl_str[]){__VA_ARGS__})
 #define METRIC_CELL0(f)     metric_cell(&(f), NULL)

@@ -4,6 +4,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -98,6 +99,25 @@ static void walk_sees_what_a_scrape_sees(void **state)
     assert_true(inf_bucket == 2);
 }
 
+static void a_family_is_bounded(void **state)
+{
+    METRIC_DEF_COUNTER(many, "test_many_total", "Cells without end.", "user");
+    char name[32];
+    struct metric_cell *first, *last = NULL;
+
+    (void)state;
+    first = METRIC_CELL(many, PL_STR("user-0"));
+    for (int i = 1; i < METRIC_CELLS_MAX + 10; i++) {
+        (void)snprintf(name, sizeof(name), "user-%d", i);
+        last = METRIC_CELL(many, pl_str_c(name));
+    }
+    assert_string_equal(last->values[0].p, "overflow");
+    assert_ptr_equal(first, METRIC_CELL(many, PL_STR("user-0")));
+    assert_ptr_equal(last, METRIC_CELL(many, PL_STR("one more")));
+    assert_ptr_not_equal(last, METRIC_CELL(many, PL_STR("user-77777")));
+    metric_remove_label("user", PL_STR("overflow"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -105,6 +125,7 @@ int main(void)
         cmocka_unit_test(a_removed_tenant_disappears_until_it_returns),
         cmocka_unit_test(cells_count_from_many_threads),
         cmocka_unit_test(walk_sees_what_a_scrape_sees),
+        cmocka_unit_test(a_family_is_bounded), /* last: leaves many cells */
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
