@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "base/base.h"
+#include "histogram/histogram.h"
 #include "model/labels.h"
 #include "model/matcher.h"
 
@@ -19,7 +20,7 @@
 struct chunk_view {
     const uint8_t *data;
     uint32_t size;
-    uint8_t encoding; /* CHUNK_ENC_XOR, ... */
+    uint8_t encoding; /* codec: CHUNK_ENC_XOR, CHUNK_ENC_HISTOGRAM, CHUNK_ENC_FLOAT_HISTOGRAM */
     int64_t mint_ms;  /* of the first sample, inclusive */
     int64_t maxt_ms;  /* of the last sample, inclusive; an upper bound for an open chunk */
 };
@@ -66,16 +67,22 @@ struct series_source {
     const struct series_source_ops *ops;
 };
 
-/* Samples of one series as columns. */
+/* Samples of one series as columns. Sample i is a histogram where h is not NULL and h[i] is not NULL (v[i] then holds
+ * the stale marker's bits), else the float v[i]. A stale histogram is a stale float: its marker in v, no h[i]. */
 struct samples {
     int64_t *t;
     double *v;
+    const struct hist **h; /* NULL: floats only */
     size_t n;
+    struct pl_arena
+        *hist_arena; /* set by the caller before the first decode: where histograms live, until it resets it */
 };
 
-/* Decodes the samples with mint_ms <= t <= maxt_ms of a series into buf (grown in `a`, reused over calls: buf->t and
- * buf->v keep their capacity in *cap). Overlapping chunks are merged by time; of equal timestamps the first chunk's
- * sample wins. Samples come in strictly rising time. */
+/* Decodes the samples with mint_ms <= t <= maxt_ms of a series into buf (grown in `a`, reused over calls: buf->t,
+ * buf->v and, once a series had histograms, its h keep their capacity in *cap). All chunk encodings that Pallium knows:
+ * 1, 2, 3; another is PL_CORRUPT that names it. Where chunks of several sources overlap, counter histograms get the
+ * hint "unknown". Overlapping chunks are merged by time; of equal timestamps the first chunk's sample wins. Samples
+ * come in strictly rising time. */
 PL_MUST_USE pl_status series_decode(const struct series_view *s, int64_t mint_ms, int64_t maxt_ms, struct pl_arena *a,
                                     struct samples *buf, size_t *cap, struct pl_err *err);
 

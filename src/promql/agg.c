@@ -1,5 +1,6 @@
 #include "promql/agg.h"
 
+#include "promql/hist_fold.h"
 #include "promql/kernels.h"
 
 /* sum, avg, count, min, max, group, stddev, stdvar and quantile: every batch of the child is folded into per-group
@@ -43,8 +44,9 @@ struct group {
     double *value; /* absent until the first sample of the step; sum, minimum, mean ... */
     double *comp;  /* Kahan compensation, or the sum of squares of stddev */
     double *count;
-    double *mean;          /* stddev; avg: only once a sum would overflow, else NULL */
-    uint8_t *running_mean; /* avg with mean: the steps that have gone over to it */
+    double *mean;             /* stddev; avg: only once a sum would overflow, else NULL */
+    uint8_t *running_mean;    /* avg with mean: the steps that have gone over to it */
+    struct hist_fold **hists; /* sum and avg: of a step that met a histogram; NULL: no step did */
     /* quantile: all columns of the group */
     double **member;
     size_t member_count, member_cap;
@@ -119,6 +121,75 @@ static void fold_sum(struct group *g, const double *restrict v, size_t n)
         comp[i] = PL_UNLIKELY(isinf(t)) ? 0 : comp[i] + lost;
         sum[i] = t;
     }
+}
+
+/* ---- sum and avg of histograms. A step that met floats and histograms has no result: its fold only remembers that.
+ * Float folds go on beside, so the first one of a step is known by `value`. ---- */
+
+/* The steps of c that hold histograms. Samples of one step come in the order of the series. */
+static pl_status fold_hists(struct agg_op *o, struct group *g, const struct column *c, struct pl_err *err)
+{
+    struct op *op = &o->op;
+
+    if (g->hists == NULL) {
+        g->hists = pl_arena_new_array_try(op->x->arena, struct hist_fold *, op->grid.n);
+        PQ_TRY_ALLOC(op, g->hists);
+    }
+    for (size_t i = 0; i < op->grid.n; i++) {
+        struct hist_fold *f = g->hists[i];
+
+        if (c->h[i] == NULL || (f != NULL && f->incompatible)) {
+            continue;
+        }
+        if (f != NULL) {
+            PL_TRY(pq__hist_fold_add(f, op, c->h[i], f->count + 1, err));
+            if (f->incompatible) {
+                pq__note(op->x, false, op->node->agg.expr->pos,
+                         "vector contains a mix of histograms with exponential and custom buckets schemas for metric "
+                         "name \"%.*s\"",
+                         PL_STR_ARG(labels_get(c->labels, LABEL_METRIC_NAME)));
+            }
+            continue;
+        }
+        f = pl_arena_zero_try(op->x->arena, sizeof(*f));
+        PQ_TRY_ALLOC(op, f);
+        PL_TRY(pq__hist_fold_begin(f, op, op->x->arena, c->h[i], o->kind == PQ_AGG_AVG, err));
+        g->hists[i] = f;
+    }
+    return PL_OK;
+}
+
+static pl_status finish_hists(struct agg_op *o, struct group *g, struct column *out, struct pl_err *err)
+{
+    struct op *op = &o->op;
+    struct pq_pos pos = op->node->agg.expr->pos;
+
+    out->h = pq__hist_column(op);
+    PQ_TRY_ALLOC(op, out->h);
+    for (size_t i = 0; i < op->grid.n; i++) {
+        struct hist_fold *f = g->hists[i];
+        const struct hist *h;
+
+        if (f == NULL) {
+            continue;
+        }
+        if (!pq_is_absent(g->value[i])) {
+            pq__note(op->x, false, pos, "encountered a mix of histograms and floats for aggregation");
+            g->value[i] = pq_absent();
+            continue;
+        }
+        if (f->reconciled) {
+            pq__hist_fold_notes(&(struct hist_fold){.reconciled = true}, op->x, pos);
+        }
+        if (f->incompatible) {
+            continue;
+        }
+        pq__hist_fold_notes(f, op->x, pos);
+        PL_TRY(pq__hist_fold_value(&h, f, op, err));
+        out->h[i] = hist_compact(op->x->arena, h);
+        PQ_TRY_ALLOC(op, out->h[i]);
+    }
+    return PL_OK;
 }
 
 /* One more value of a step whose sum would overflow: from here on as a running mean. */
@@ -201,10 +272,10 @@ static void fold_extreme(struct group *g, const double *restrict v, size_t n, bo
     }
 }
 
-static void fold_count(struct group *g, const double *restrict v, size_t n, bool count)
+static void fold_count(struct group *g, const struct column *c, size_t n, bool count)
 {
     for (size_t i = 0; i < n; i++) {
-        if (!pq_is_absent(v[i])) {
+        if (pq_has(c, i)) {
             g->value[i] = count && !pq_is_absent(g->value[i]) ? g->value[i] + 1 : 1;
         }
     }
@@ -227,10 +298,28 @@ static pl_status fold_member(struct agg_op *o, struct group *g, double *v, struc
     return PL_OK;
 }
 
+static void note_ignored(struct agg_op *o, const struct column *c)
+{
+    for (size_t i = 0; i < o->op.grid.n; i++) {
+        if (c->h[i] != NULL) {
+            pq__note(o->op.x, true, o->op.node->agg.expr->pos, "ignored histogram in %s aggregation",
+                     pq_agg_text(o->kind));
+            return;
+        }
+    }
+}
+
 static pl_status fold(struct agg_op *o, struct group *g, const struct column *c, struct pl_err *err)
 {
     size_t n = o->op.grid.n;
 
+    if (PL_UNLIKELY(c->h != NULL)) {
+        if (o->kind == PQ_AGG_SUM || o->kind == PQ_AGG_AVG) {
+            PL_TRY(fold_hists(o, g, c, err));
+        } else if (o->kind != PQ_AGG_COUNT && o->kind != PQ_AGG_GROUP) {
+            note_ignored(o, c);
+        }
+    }
     switch (o->kind) {
     case PQ_AGG_SUM:
         fold_sum(g, c->v, n);
@@ -247,7 +336,7 @@ static pl_status fold(struct agg_op *o, struct group *g, const struct column *c,
         return PL_OK;
     case PQ_AGG_COUNT:
     case PQ_AGG_GROUP:
-        fold_count(g, c->v, n, o->kind == PQ_AGG_COUNT);
+        fold_count(g, c, n, o->kind == PQ_AGG_COUNT);
         return PL_OK;
     case PQ_AGG_QUANTILE:
         return fold_member(o, g, c->v, err);
@@ -400,6 +489,7 @@ static pl_status agg_next(struct op *op, struct batch *out, struct pl_err *err)
     out->col = op->cols;
     for (; out->n < max && o->at < o->group_count; o->at++) {
         struct group *g = &o->groups[o->at];
+        struct column c;
 
         if (o->kind == PQ_AGG_QUANTILE) {
             PL_TRY(pq__check(op->x, err));
@@ -407,8 +497,12 @@ static pl_status agg_next(struct op *op, struct batch *out, struct pl_err *err)
         } else {
             finish(o, g);
         }
-        if (pq__any(g->value, op->grid.n)) {
-            out->col[out->n++] = (struct column){.labels = g->labels, .v = g->value, .drop_name = g->drop_name};
+        c = (struct column){.labels = g->labels, .v = g->value, .drop_name = g->drop_name};
+        if (g->hists != NULL) {
+            PL_TRY(finish_hists(o, g, &c, err));
+        }
+        if (pq__col_any(&c, op->grid.n)) {
+            out->col[out->n++] = c;
         }
     }
     return PL_OK;

@@ -214,6 +214,7 @@ static void topk_step(struct topk_op *o, size_t step)
 {
     double param = o->param_v[step];
     int64_t k = o->kind == PQ_AGG_LIMIT_RATIO ? 1 : pl_f64_to_i64(param);
+    bool by_value = o->kind == PQ_AGG_TOPK || o->kind == PQ_AGG_BOTTOMK;
 
     for (size_t g = 0; g < o->group_count; g++) {
         o->heaps[g].n = 0;
@@ -226,10 +227,14 @@ static void topk_step(struct topk_op *o, size_t step)
         struct pick_heap *h = &o->heaps[o->group_of[i]];
         size_t most = PL_MIN((size_t)k, h->members);
 
-        if (pq_is_absent(p.v)) {
+        if (pq_has_hist(&o->in.col[i], step) && by_value) {
+            pq__note(o->op.x, true, o->op.node->pos, "ignored histogram in %s aggregation", pq_agg_text(o->kind));
             continue;
         }
-        if (o->kind == PQ_AGG_TOPK || o->kind == PQ_AGG_BOTTOMK) {
+        if (!pq_has(&o->in.col[i], step)) {
+            continue;
+        }
+        if (by_value) {
             heap_offer(h, p, most, o->kind == PQ_AGG_BOTTOMK);
         } else if (o->kind == PQ_AGG_LIMITK ? h->n < most : ratio_takes(param, o->ratio_at[i])) {
             heap_push(h, p, false);
@@ -278,7 +283,7 @@ static pl_status topk_range(struct topk_op *o, struct pl_err *err)
         }
         for (size_t i = 0; i < o->in.n; i++) {
             if (!chosen[i]) {
-                o->in.col[i].v[step] = pq_absent();
+                pq_clear(&o->in.col[i], step);
             }
             chosen[i] = 0;
         }
@@ -346,15 +351,28 @@ struct values_op {
     bool done;
 };
 
-static pl_status values_group(struct values_op *o, uint32_t *index, const struct column *c, double v,
+/* The label's value for the sample at step i. */
+static pl_str values_text(struct values_op *o, const struct column *c, size_t i)
+{
+    struct exec *x = o->op.x;
+    char text[FLOAT_TEXT_MAX];
+
+    if (!pq_has_hist(c, i)) {
+        return pq__str_try(x->arena, pl_str_of(text, float_put_f(text, c->v[i])));
+    }
+    pl_buf_reset(&x->text);
+    hist_text(&x->text, c->h[i]);
+    return pq__str_try(x->arena, pl_buf_view(&x->text));
+}
+
+static pl_status values_group(struct values_op *o, uint32_t *index, const struct column *c, size_t i,
                               struct pl_err *err)
 {
-    char text[FLOAT_TEXT_MAX];
     struct exec *x = o->op.x;
     size_t n = o->op.grid.n;
     bool added;
     struct labels ls;
-    pl_str value = pq__str_try(x->arena, pl_str_of(text, float_put_f(text, v)));
+    pl_str value = values_text(o, c, i);
 
     PQ_TRY_ALLOC(&o->op, value.p);
     ls = pq__labels_set(x->arena, c->labels, o->label, value);
@@ -388,12 +406,12 @@ static pl_status values_fold(struct values_op *o, const struct column *c, struct
     for (size_t i = 0; i < o->op.grid.n; i++) {
         double *count;
 
-        if (pq_is_absent(c->v[i])) {
+        if (!pq_has(c, i)) {
             continue;
         }
-        if (pl_f64_bits(c->v[i]) != last) {
-            PL_TRY(values_group(o, &group, c, c->v[i], err));
-            last = pl_f64_bits(c->v[i]);
+        if (pq_has_hist(c, i) || pl_f64_bits(c->v[i]) != last) {
+            PL_TRY(values_group(o, &group, c, i, err));
+            last = pl_f64_bits(c->v[i]); /* a histogram's is absent, which no float is */
         }
         count = &o->result.col[group].v[i];
         *count = pq_is_absent(*count) ? 1 : *count + 1;

@@ -7,14 +7,6 @@ bool pq__op_drops_name(enum pq_op op, bool return_bool)
     return return_bool || op <= PQ_OP_ATAN2;
 }
 
-void pq__note_float_pair(struct exec *x, const struct pq_node *n)
-{
-    const char *op = pq_op_text(n->binary.op);
-
-    pq__note(x, true, n->pos, "incompatible sample types encountered for binary operator \"%s\": float %s float", op,
-             op);
-}
-
 struct scalar_bin_op {
     struct op op;
     struct op *l, *r;
@@ -108,6 +100,37 @@ static void vector_compare(struct vector_bin_op *o, double *restrict v)
     }
 }
 
+/* The histograms of a column against the scalar, before its floats are computed in place. */
+static pl_status vector_hists(struct vector_bin_op *o, struct column *c, struct pl_err *err)
+{
+    struct op *op = &o->op;
+    bool any = false, as_bool = op->node->binary.return_bool;
+
+    for (size_t i = 0; i < op->grid.n; i++) {
+        struct hist_pair p = {.lv = o->s[i], .rv = o->s[i]};
+
+        if (c->h[i] == NULL) {
+            continue;
+        }
+        *(o->scalar_left ? &p.r : &p.l) = c->h[i];
+        PL_TRY(pq__hist_pair(&p, op, pq__hists(op), err));
+        c->h[i] = p.keep && !as_bool ? p.out : NULL;
+        any = any || c->h[i] != NULL;
+    }
+    if (!any) {
+        c->h = NULL;
+    }
+    return PL_OK;
+}
+
+static void vector_trim_floats(struct vector_bin_op *o, struct column *c)
+{
+    if (pq__any(c->v, o->op.grid.n)) {
+        pq__note_bad_pair(o->op.x, o->op.node, NULL, NULL);
+        pq__fill_absent(c->v, o->op.grid.n);
+    }
+}
+
 static pl_status vector_bin_next(struct op *op, struct batch *out, struct pl_err *err)
 {
     struct vector_bin_op *o = (struct vector_bin_op *)op;
@@ -117,26 +140,32 @@ static pl_status vector_bin_next(struct op *op, struct batch *out, struct pl_err
         PL_TRY(pq__scalar(o->scalar, &o->s, err));
     }
     do {
+        bool may_lose = pq__op_is_trim(kind) || (pq__op_is_comparison(kind) && !op->node->binary.return_bool);
+
         PL_TRY(pq__next(o->vector, out, err));
         if (out->n == 0) {
             return PL_OK;
         }
-        if (pq__op_is_trim(kind)) {
-            pq__note_float_pair(op->x, op->node);
-            out->n = 0;
-            continue;
-        }
+        pq__hists_begin(op);
         for (size_t i = 0; i < out->n; i++) {
-            if (pq__op_is_comparison(kind)) {
-                vector_compare(o, out->col[i].v);
+            struct column *c = &out->col[i];
+
+            if (c->h != NULL) {
+                may_lose = true;
+                PL_TRY(vector_hists(o, c, err));
+            }
+            if (pq__op_is_trim(kind)) {
+                vector_trim_floats(o, c);
+            } else if (pq__op_is_comparison(kind)) {
+                vector_compare(o, c->v);
             } else {
-                vector_arith(out->col[i].v, o->s, op->grid.n, kind, o->scalar_left);
+                vector_arith(c->v, o->s, op->grid.n, kind, o->scalar_left);
             }
             if (o->drops) {
-                PL_TRY(pq__drop_name(op, &out->col[i], err));
+                PL_TRY(pq__drop_name(op, c, err));
             }
         }
-        if (pq__op_is_comparison(kind) && !op->node->binary.return_bool) {
+        if (may_lose) {
             pq__compact(out, op->grid.n);
         }
     } while (out->n == 0);

@@ -69,14 +69,19 @@ static pl_status side_init(struct side *s, struct match_op *o, struct pl_err *er
     return PL_OK;
 }
 
-static bool side_has(const struct side *s, size_t step)
+/* The steps at which a side has any sample. */
+static pl_status side_steps(uint8_t **out, struct match_op *o, const struct side *s, struct pl_err *err)
 {
+    size_t n = o->op.grid.n;
+
+    *out = pl_arena_new_array_try(o->op.x->arena, uint8_t, n);
+    PQ_TRY_ALLOC(&o->op, *out);
     for (size_t i = 0; i < s->b.n; i++) {
-        if (!pq_is_absent(s->b.col[i].v[step])) {
-            return true;
+        for (size_t k = 0; k < n; k++) {
+            (*out)[k] |= pq_has(&s->b.col[i], k);
         }
     }
-    return false;
+    return PL_OK;
 }
 
 static struct labels match_labels(const struct match_op *o, struct labels ls)
@@ -112,23 +117,56 @@ static pl_status fail_duplicate(struct match_op *o, struct labels a, struct labe
     return st;
 }
 
+/* Two columns of the one side with one signature that both have a sample at a step. */
+struct duplicate {
+    size_t step;
+    uint32_t first, second;
+    bool found;
+};
+
+/* Finds the earliest duplicate of one signature before d->step. holder: scratch, for each step column + 1. */
+static void find_duplicate(struct duplicate *d, const struct match_op *o, uint32_t sig, const uint8_t *looked_at,
+                           uint32_t *holder)
+{
+    const struct column *c = o->one.b.col;
+    size_t n = o->op.grid.n;
+
+    memset(holder, 0, n * sizeof(*holder));
+    for (uint32_t i = o->one.head[sig]; i != NO_COLUMN; i = o->one.next[i]) {
+        for (size_t k = 0; k < n && (!d->found || k <= d->step); k++) {
+            if (!pq_has(&c[i], k) || looked_at[k] == 0) {
+                continue;
+            }
+            if (holder[k] == 0) {
+                holder[k] = i + 1;
+            } else if (!d->found || k < d->step || i < d->second) {
+                *d = (struct duplicate){.step = k, .first = holder[k] - 1, .second = i, .found = true};
+            }
+        }
+    }
+}
+
 /* The one side must have one sample a signature at every step at which the operation looks at all. */
 static pl_status check_one_side(struct match_op *o, struct pl_err *err)
 {
-    size_t n = o->op.grid.n;
-    const struct column *c = o->one.b.col;
+    struct pl_arena *a = o->op.x->arena;
+    struct duplicate d = {0};
+    uint32_t *holder = pl_arena_new_array_try(a, uint32_t, o->op.grid.n);
+    uint8_t *looked_at;
 
-    for (uint32_t i = 0; i < o->one.b.n; i++) {
-        uint32_t sig = o->one.sig[i];
-
-        for (uint32_t j = o->one.head[sig]; o->one.count[sig] > 1 && j < i; j = o->one.next[j]) {
-            for (size_t k = 0; k < n; k++) {
-                if (!pq_is_absent(c[i].v[k]) && !pq_is_absent(c[j].v[k]) &&
-                    (o->fills_many || o->fills_one || side_has(&o->many, k))) {
-                    return fail_duplicate(o, c[i].labels, c[j].labels, err);
-                }
-            }
+    PQ_TRY_ALLOC(&o->op, holder);
+    PL_TRY(side_steps(&looked_at, o, &o->many, err));
+    if (o->fills_many || o->fills_one) {
+        memset(looked_at, 1, o->op.grid.n);
+    }
+    for (uint32_t sig = 0; sig < o->sig.keys.n; sig++) {
+        if (o->one.count[sig] > 1) {
+            PL_TRY(pq__check(o->op.x, err));
+            find_duplicate(&d, o, sig, looked_at, holder);
         }
+    }
+    if (d.found) {
+        return fail_duplicate(o, o->one.b.col[d.second].labels, o->one.b.col[d.first].labels, err);
     }
     return PL_OK;
 }
@@ -191,9 +229,22 @@ static pl_status mark_matched(struct match_op *o, uint32_t sig, size_t step, str
     return PL_OK;
 }
 
+static pl_status outs_grow(struct match_op *o, struct pl_err *err)
+{
+    size_t cap = PL_MAX(o->out_cap * 2, (size_t)64);
+    struct outcome *grown = pl_arena_new_array_try(o->op.x->arena, struct outcome, cap);
+
+    PQ_TRY_ALLOC(&o->op, grown);
+    if (o->out_n > 0) {
+        memcpy(grown, o->outs, o->out_n * sizeof(*grown));
+    }
+    o->outs = grown;
+    o->out_cap = cap;
+    return PL_OK;
+}
+
 /* Puts a computed column into the result: as a new one, or into the one of the same labels. */
-static pl_status out_add(struct match_op *o, struct labels ls, double *v, uint8_t *paired, uint32_t sig,
-                         struct pl_err *err)
+static pl_status out_add(struct match_op *o, const struct column *c, uint8_t *paired, uint32_t sig, struct pl_err *err)
 {
     struct exec *x = o->op.x;
     size_t n = o->op.grid.n;
@@ -201,41 +252,32 @@ static pl_status out_add(struct match_op *o, struct labels ls, double *v, uint8_
     uint32_t index;
     bool added;
 
-    pq__key_all(&x->text, ls);
+    pq__key_all(&x->text, c->labels);
     if (!pq__keytab_put(&o->out_keys, pl_buf_view(&x->text), &index, &added)) {
         return pq__nomem(&o->op, err);
     }
     if (added && o->out_n == o->out_cap) {
-        size_t cap = PL_MAX(o->out_cap * 2, (size_t)64);
-        struct outcome *grown = pl_arena_new_array_try(x->arena, struct outcome, cap);
-
-        PQ_TRY_ALLOC(&o->op, grown);
-        if (o->out_n > 0) {
-            memcpy(grown, o->outs, o->out_n * sizeof(*grown));
-        }
-        o->outs = grown;
-        o->out_cap = cap;
+        PL_TRY(outs_grow(o, err));
     }
     to = &o->outs[index];
     if (added) {
-        *to = (struct outcome){.col = {.labels = ls, .v = v, .drop_name = o->as_bool && x->q->delayed_name_removal},
-                               .paired = paired,
-                               .sig = sig};
+        *to = (struct outcome){.col = *c, .paired = paired, .sig = sig};
+        to->col.drop_name = o->as_bool && x->q->delayed_name_removal;
         o->out_n++;
         return PL_OK;
     }
     for (size_t k = 0; k < n; k++) {
-        bool before = to->paired != NULL ? to->paired[k] != 0 : !pq_is_absent(to->col.v[k]);
-        bool now = paired != NULL ? paired[k] != 0 : !pq_is_absent(v[k]);
+        bool before = to->paired != NULL ? to->paired[k] != 0 : pq_has(&to->col, k);
+        bool now = paired != NULL ? paired[k] != 0 : pq_has(c, k);
 
         if (before && now && !o->one_to_one && to->sig == sig) {
             return pl_fail(err, PL_EXEC, "multiple matches for labels: grouping labels must ensure unique matches");
         }
-        if (!pq_is_absent(v[k]) && !pq_is_absent(to->col.v[k])) {
-            return pl_fail(err, PL_EXEC, "vector cannot contain metrics with the same labelset");
-        }
-        if (!pq_is_absent(v[k])) {
-            to->col.v[k] = v[k];
+        if (pq_has(c, k)) {
+            if (pq_has(&to->col, k)) {
+                return pl_fail(err, PL_EXEC, "vector cannot contain metrics with the same labelset");
+            }
+            PL_TRY(pq__sample_put(&o->op, &to->col, c, k, err));
         }
         if (now && to->paired != NULL) {
             to->paired[k] = 1;
@@ -255,27 +297,61 @@ static pl_status paired_new(uint8_t **out, const struct match_op *o, struct pl_e
     return PL_OK;
 }
 
-/* Computes many against one into v, which may be many itself. */
-static pl_status pair_columns(struct match_op *o, uint32_t sig, double *v, const double *many, const double *one,
-                              uint8_t *paired, struct pl_err *err)
+/* At least one of the two samples is a histogram, or the operator takes histograms only. *paired: they go together. */
+static pl_status pair_hists(struct match_op *o, struct column *to, const struct column *many, const struct column *one,
+                            size_t k, bool *paired, struct pl_err *err)
+{
+    const struct column *l = o->swapped ? one : many, *r = o->swapped ? many : one;
+    struct hist_pair p = {
+        .l = pq_has_hist(l, k) ? l->h[k] : NULL, .r = pq_has_hist(r, k) ? r->h[k] : NULL, .lv = l->v[k], .rv = r->v[k]};
+
+    to->v[k] = pq_absent();
+    *paired = false;
+    if (p.l == NULL && p.r == NULL) {
+        pq__note_bad_pair(o->op.x, o->op.node, NULL, NULL);
+        return PL_OK;
+    }
+    PL_TRY(pq__hist_pair(&p, &o->op, pq__hists(&o->op), err));
+    *paired = p.paired;
+    if (o->as_bool && p.paired) {
+        to->v[k] = (double)p.keep;
+    } else if (p.keep) {
+        if (to->h == NULL) {
+            to->h = pq__hist_column(&o->op);
+            PQ_TRY_ALLOC(&o->op, to->h);
+        }
+        to->h[k] = p.out;
+    }
+    return PL_OK;
+}
+
+/* Computes many against one into `to`, whose values may be those of many itself. */
+static pl_status pair_columns(struct match_op *o, uint32_t sig, struct column *to, const struct column *many,
+                              const struct column *one, uint8_t *paired, struct pl_err *err)
 {
     size_t n = o->op.grid.n;
-    bool watched = o->matched[sig] != NULL;
+    bool watched = o->matched[sig] != NULL, trims = pq__op_is_trim(o->op.node->binary.op);
+    bool hists = many->h != NULL || one->h != NULL || trims;
 
     for (size_t k = 0; k < n; k++) {
-        double m = many[k], s = one[k], value;
+        double value;
+        bool together = true;
 
-        if (pq_is_absent(m) || pq_is_absent(s)) {
-            v[k] = pq_absent();
+        if (hists ? !pq_has(many, k) || !pq_has(one, k) : pq_is_absent(many->v[k]) || pq_is_absent(one->v[k])) {
+            to->v[k] = pq_absent();
             continue;
         }
-        if (watched) {
+        if (hists && (trims || pq_has_hist(many, k) || pq_has_hist(one, k))) {
+            PL_TRY(pair_hists(o, to, many, one, k, &together, err));
+        } else {
+            to->v[k] = pair_value(&value, o, many->v[k], one->v[k]) ? value : pq_absent();
+        }
+        if (watched && together) {
             PL_TRY(mark_matched(o, sig, k, err));
         }
-        if (paired != NULL) {
+        if (paired != NULL && together) {
             paired[k] = 1;
         }
-        v[k] = pair_value(&value, o, m, s) ? value : pq_absent();
     }
     return PL_OK;
 }
@@ -287,17 +363,17 @@ static pl_status new_column(double **out, struct match_op *o, struct pl_err *err
     return PL_OK;
 }
 
-/* One pair of columns to one column of the result. */
-static pl_status pair(struct match_op *o, uint32_t sig, struct labels many_ls, struct labels one_ls, double *v,
-                      const double *many, const double *one, struct pl_err *err)
+/* One pair of columns to one column of the result, computed into v. */
+static pl_status pair(struct match_op *o, uint32_t sig, double *v, const struct column *many, const struct column *one,
+                      struct pl_err *err)
 {
-    struct labels ls = {0};
+    struct column to = {.v = v};
     uint8_t *paired;
 
     PL_TRY(paired_new(&paired, o, err));
-    PL_TRY(pair_columns(o, sig, v, many, one, paired, err));
-    PL_TRY(pair_labels(&ls, o, many_ls, one_ls, err));
-    return out_add(o, ls, v, paired, sig, err);
+    PL_TRY(pair_columns(o, sig, &to, many, one, paired, err));
+    PL_TRY(pair_labels(&to.labels, o, many->labels, one->labels, err));
+    return out_add(o, &to, paired, sig, err);
 }
 
 /* A column that has the fill value wherever no column of the chain has a sample. */
@@ -312,7 +388,7 @@ static pl_status fill_column(double **out, struct match_op *o, const struct side
     }
     for (uint32_t j = s->head[sig]; j != NO_COLUMN; j = s->next[j]) {
         for (size_t k = 0; k < o->op.grid.n; k++) {
-            v[k] = pq_is_absent(s->b.col[j].v[k]) ? v[k] : pq_absent();
+            v[k] = pq_has(&s->b.col[j], k) ? pq_absent() : v[k];
         }
     }
     *out = v;
@@ -331,14 +407,15 @@ static pl_status match_many(struct match_op *o, uint32_t i, struct pl_err *err)
         if (!alone) {
             PL_TRY(new_column(&v, o, err));
         }
-        PL_TRY(pair(o, sig, c->labels, o->one.b.col[j].labels, v, c->v, o->one.b.col[j].v, err));
+        PL_TRY(pair(o, sig, v, c, &o->one.b.col[j], err));
     }
     if (o->fills_one) {
-        double *v, *fill;
+        struct column fill = {.labels = match_labels(o, c->labels)};
+        double *v;
 
         PL_TRY(new_column(&v, o, err));
-        PL_TRY(fill_column(&fill, o, &o->one, sig, o->fill_one, err));
-        PL_TRY(pair(o, sig, c->labels, match_labels(o, c->labels), v, c->v, fill, err));
+        PL_TRY(fill_column(&fill.v, o, &o->one, sig, o->fill_one, err));
+        PL_TRY(pair(o, sig, v, c, &fill, err));
     }
     return PL_OK;
 }
@@ -348,14 +425,15 @@ static pl_status match_filled(struct match_op *o, uint32_t j, struct pl_err *err
 {
     const struct column *c = &o->one.b.col[j];
     uint32_t sig = o->one.sig[j];
-    double *v, *fill;
+    struct column fill = {.labels = match_labels(o, c->labels)};
+    double *v;
 
     PL_TRY(new_column(&v, o, err));
-    PL_TRY(new_column(&fill, o, err));
+    PL_TRY(new_column(&fill.v, o, err));
     for (size_t k = 0; k < o->op.grid.n; k++) {
-        fill[k] = o->matched[sig][k] != 0 ? pq_absent() : o->fill_many;
+        fill.v[k] = o->matched[sig][k] != 0 ? pq_absent() : o->fill_many;
     }
-    return pair(o, sig, match_labels(o, c->labels), c->labels, v, fill, c->v, err);
+    return pair(o, sig, v, &fill, c, err);
 }
 
 static pl_status matched_init(struct match_op *o, struct pl_err *err)
@@ -373,12 +451,6 @@ static pl_status matched_init(struct match_op *o, struct pl_err *err)
 
 static pl_status match_all(struct match_op *o, struct pl_err *err)
 {
-    if (pq__op_is_trim(o->op.node->binary.op)) {
-        if (o->many.b.n > 0 && o->one.b.n > 0) {
-            pq__note_float_pair(o->op.x, o->op.node);
-        }
-        return PL_OK;
-    }
     PL_TRY(check_one_side(o, err));
     PL_TRY(matched_init(o, err));
     for (uint32_t i = 0; i < o->many.b.n; i++) {

@@ -58,7 +58,7 @@ static pl_status presence(uint8_t ***out, const struct set_op *o, const struct b
             has[of[i]] = bits;
         }
         for (size_t k = 0; k < n; k++) {
-            bits[k] |= !pq_is_absent(b->col[i].v[k]);
+            bits[k] |= pq_has(&b->col[i], k);
         }
     }
     *out = has;
@@ -78,7 +78,7 @@ static void filter(const struct set_op *o, struct batch *b, const uint32_t *of, 
         }
         for (size_t k = 0; k < n; k++) {
             if ((bits != NULL && bits[k] != 0) != wanted) {
-                b->col[i].v[k] = pq_absent();
+                pq_clear(&b->col[i], k);
             }
         }
     }
@@ -108,12 +108,13 @@ static pl_status concat(struct set_op *o, const struct batch *l, const struct ba
             continue;
         }
         for (size_t k = 0; k < o->op.grid.n; k++) {
-            if (!pq_is_absent(c->v[k]) && !pq_is_absent(col[index].v[k])) {
+            if (!pq_has(c, k)) {
+                continue;
+            }
+            if (pq_has(&col[index], k)) {
                 return pl_fail(err, PL_EXEC, "vector cannot contain metrics with the same labelset");
             }
-            if (!pq_is_absent(c->v[k])) {
-                col[index].v[k] = c->v[k];
-            }
+            PL_TRY(pq__sample_put(&o->op, &col[index], c, k, err));
         }
     }
     o->result = (struct batch){.col = col, .n = n};

@@ -44,6 +44,27 @@ static struct pq_series *result_add(struct pl_arena *a, struct result_list *l)
     return &l->v[l->n++];
 }
 
+static bool result_hists(struct pl_arena *a, struct pq_series *out, const struct column *c, struct grid g)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < g.n; i++) {
+        n += c->h[i] != NULL;
+    }
+    out->hists = pl_arena_alloc_try(a, n * sizeof(*out->hists));
+    for (size_t i = 0; out->hists != NULL && i < g.n; i++) {
+        if (c->h[i] != NULL) {
+            const struct hist *h = hist_copy(a, c->h[i]); /* the column's own go with its batch */
+
+            if (h == NULL) {
+                return false;
+            }
+            out->hists[out->hist_count++] = (struct pq_hist_point){.t_ms = grid_at(g, i), .h = h};
+        }
+    }
+    return out->hists != NULL;
+}
+
 static bool result_points(struct pl_arena *a, struct pq_series *out, const struct column *c, struct grid g)
 {
     size_t n = 0;
@@ -53,13 +74,14 @@ static bool result_points(struct pl_arena *a, struct pq_series *out, const struc
     }
     out->labels = c->labels;
     out->count = 0;
+    out->hist_count = 0;
     out->points = pl_arena_alloc_try(a, n * sizeof(*out->points));
     for (size_t i = 0; out->points != NULL && i < g.n; i++) {
         if (!pq_is_absent(c->v[i])) {
             out->points[out->count++] = (struct pq_point){.t_ms = grid_at(g, i), .v = c->v[i]};
         }
     }
-    return out->points != NULL;
+    return out->points != NULL && (c->h == NULL || result_hists(a, out, c, g));
 }
 
 /* Delayed name removal: names go now, and series that became equal are joined. */
@@ -80,7 +102,7 @@ static pl_status collect(struct result_list *list, struct op *op, struct exec *x
         for (size_t i = 0; i < b.n; i++) {
             struct pq_series *s;
 
-            if (!pq__any(b.col[i].v, op->grid.n)) {
+            if (!pq__col_any(&b.col[i], op->grid.n)) {
                 continue;
             }
             s = result_add(x->arena, list);
@@ -108,6 +130,28 @@ static pl_status run_columns(struct pq_result *out, struct exec *x, const struct
     return PL_OK;
 }
 
+static bool stored_points(struct pl_arena *a, struct pq_series *s, const struct samples *buf)
+{
+    size_t hists = 0;
+
+    for (size_t j = 0; buf->h != NULL && j < buf->n; j++) {
+        hists += buf->h[j] != NULL;
+    }
+    *s = (struct pq_series){.points = pl_arena_alloc_try(a, (buf->n - hists) * sizeof(*s->points)),
+                            .hists = pl_arena_alloc_try(a, hists * sizeof(*s->hists))};
+    if (s->points == NULL || s->hists == NULL) {
+        return false;
+    }
+    for (size_t j = 0; j < buf->n; j++) {
+        if (buf->h != NULL && buf->h[j] != NULL) {
+            s->hists[s->hist_count++] = (struct pq_hist_point){.t_ms = buf->t[j], .h = buf->h[j]};
+        } else {
+            s->points[s->count++] = (struct pq_point){.t_ms = buf->t[j], .v = buf->v[j]};
+        }
+    }
+    return true;
+}
+
 /* `m[5m]` as an instant query: the stored samples themselves. */
 static pl_status run_matrix_selector(struct pq_result *out, struct exec *x, const struct pq_node *n, int64_t t_ms,
                                      struct tally *tally, struct pl_err *err)
@@ -115,7 +159,7 @@ static pl_status run_matrix_selector(struct pq_result *out, struct exec *x, cons
     const struct pq_node *selector = n->matrix.selector;
     struct result_list list = {0};
     struct selection sel;
-    struct samples buf = {0};
+    struct samples buf = {.hist_arena = x->arena};
     size_t cap = 0;
     struct when w;
     int64_t range_ms = n->matrix.range_ms, ref;
@@ -134,23 +178,24 @@ static pl_status run_matrix_selector(struct pq_result *out, struct exec *x, cons
                       err));
     for (size_t i = 0; i < sel.list.n; i++) {
         struct pq_series *s;
+        uint64_t cost;
 
         PL_TRY(pq__check(x, err));
         PL_TRY(pq__decode_live(x, n, &sel, i, &buf, &cap, err));
         if (buf.n == 0) {
             continue;
         }
-        tally->total += buf.n;
-        PL_TRY(pq__count_samples(x, buf.n, err));
         s = result_add(x->arena, &list);
-        if (s == NULL || (s->points = pl_arena_alloc_try(x->arena, buf.n * sizeof(*s->points))) == NULL) {
+        if (s == NULL || !stored_points(x->arena, s, &buf)) {
             return pq__nomem_node(x, n, err);
         }
         s->labels = sel.list.v[i].labels;
-        s->count = buf.n;
-        for (size_t j = 0; j < buf.n; j++) {
-            s->points[j] = (struct pq_point){.t_ms = buf.t[j], .v = buf.v[j]};
+        cost = s->count;
+        for (size_t j = 0; j < s->hist_count; j++) {
+            cost += hist_sample_cost(s->hists[j].h);
         }
+        tally->total += cost;
+        PL_TRY(pq__count_samples(x, cost, err));
     }
     out->series = list.v;
     out->series_count = list.n;

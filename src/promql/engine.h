@@ -10,6 +10,7 @@
 #define PL_PROMQL_ENGINE_H
 
 #include "base/arena.h"
+#include "histogram/histogram.h"
 #include "model/series.h"
 #include "promql/ast.h"
 
@@ -32,10 +33,18 @@ struct pq_point {
     double v;
 };
 
+struct pq_hist_point {
+    int64_t t_ms;
+    const struct hist *h;
+};
+
+/* A vector's series has one point: a float or a histogram. */
 struct pq_series {
     struct labels labels;
     struct pq_point *points;
     size_t count;
+    struct pq_hist_point *hists;
+    size_t hist_count;
 };
 
 struct pq_stats {

@@ -5,7 +5,9 @@
  * sample of a vector can produce. Batches pull: next() gives columns until an empty batch. The reader owns a batch
  * until it calls next() again and may change values in place. With `keep`, columns stay valid to the end of the query.
  * Label arrays and texts live in the query's arena, so views of them may be kept.
- * Later (native histograms): a column gets a second array of histogram pointers beside `v`; absence stays in `v`.
+ * A step holds a float in v, a native histogram in h, or nothing: where h[i] is set, v[i] is absent. So whatever knows
+ * floats only skips histograms by itself; it must set h to NULL when it hands the column on. Histograms of a batch live
+ * as long as the batch (pq__hists); what an operator keeps longer it copies.
  */
 #ifndef PL_PROMQL_EVAL_H
 #define PL_PROMQL_EVAL_H
@@ -48,14 +50,24 @@ static inline int64_t grid_at(struct grid g, size_t i)
 
 struct column {
     struct labels labels;
-    double *v;      /* grid.n values */
-    bool drop_name; /* delayed name removal: the name goes at the end of the query */
+    double *v;             /* grid.n values */
+    const struct hist **h; /* grid.n pointers; NULL: no histogram at all */
+    bool drop_name;        /* delayed name removal: the name goes at the end of the query */
 };
 
 struct batch {
     struct column *col;
     size_t n;
 };
+
+static inline bool pq_has_hist(const struct column *c, size_t i)
+{
+    return c->h != NULL && c->h[i] != NULL;
+}
+static inline bool pq_has(const struct column *c, size_t i)
+{
+    return !pq_is_absent(c->v[i]) || pq_has_hist(c, i);
+}
 
 /* Samples that selectors touched, for the statistics. */
 struct tally {
@@ -109,7 +121,9 @@ struct op {
     size_t batch_max;    /* most columns of a batch */
     struct column *cols; /* batch_max entries, made with the first batch */
     double *pool_base, *pool_at;
-    size_t pool_left; /* columns */
+    size_t pool_left;      /* columns */
+    struct pl_arena hists; /* histograms made for the current batch; with keep, for all */
+    bool hists_made;
 };
 
 /* Where a subtree is evaluated. */
@@ -119,7 +133,13 @@ struct scope {
     pl_str func; /* the closest call or aggregation around it, a hint for the store */
 };
 
-enum { PQ_BATCH_VALUES = 32768, PQ_BATCH_MIN = 4, PQ_BATCH_MAX = 256, PQ_NOTES_MAX = 10000 };
+enum {
+    PQ_BATCH_VALUES = 32768,
+    PQ_BATCH_MIN = 4,
+    PQ_BATCH_MAX = 256,
+    PQ_NOTES_MAX = 10000,
+    PQ_BATCH_HIST_BYTES = 4 << 20, /* a batch whose histograms take more is handed out before it is full */
+};
 
 /* ---- eval_op.c: what operators share ---- */
 
@@ -147,6 +167,26 @@ PL_MUST_USE pl_status pq__drain(struct op *op, struct batch *out, struct pl_err 
 PL_MUST_USE pl_status pq__scalar(struct op *op, double **out, struct pl_err *err);
 /* Removes columns without any sample. */
 void pq__compact(struct batch *b, size_t steps);
+bool pq__col_any(const struct column *c, size_t n);
+/* How many steps hold a sample, and what they count for: a float 1, a histogram by its size. */
+uint64_t pq__col_cost(const struct column *c, size_t n);
+/* Histograms of a batch: the arena that they are made in (NULL: no memory); emptied at the next batch, unless kept. */
+struct pl_arena *pq__hists(struct op *op);
+void pq__hists_begin(struct op *op);
+bool pq__hists_full(const struct op *op);
+/* grid.n NULL pointers in that arena; NULL: no memory. */
+const struct hist **pq__hist_column(struct op *op);
+/* Moves the sample at step i of `from` into `to`, whose step is absent. PL_LIMIT when memory ends. */
+PL_MUST_USE pl_status pq__sample_put(struct op *op, struct column *to, const struct column *from, size_t i,
+                                     struct pl_err *err);
+/* The step becomes absent. */
+static inline void pq_clear(struct column *c, size_t i)
+{
+    c->v[i] = pq_absent();
+    if (c->h != NULL) {
+        c->h[i] = NULL;
+    }
+}
 pl_str pq__str_try(struct pl_arena *a, pl_str s); /* p == NULL: no memory */
 bool pq__any(const double *v, size_t n);
 void pq__fill_absent(double *v, size_t n);

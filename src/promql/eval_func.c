@@ -71,6 +71,23 @@ static void repeat_tally(struct repeat_op *o)
     o->from->total = 0;
 }
 
+static pl_status repeat_hist(struct repeat_op *o, struct column *c, const struct hist *h, struct pl_err *err)
+{
+    c->h = NULL;
+    if (h == NULL) {
+        return PL_OK;
+    }
+    h = hist_copy(pq__hists(&o->op), h); /* the child's goes with its batch */
+    c->h = pq__hist_column(&o->op);
+    if (h == NULL || c->h == NULL) {
+        return pq__nomem(&o->op, err);
+    }
+    for (size_t i = 0; i < o->op.grid.n; i++) {
+        c->h[i] = h;
+    }
+    return PL_OK;
+}
+
 static pl_status repeat_next(struct op *op, struct batch *out, struct pl_err *err)
 {
     struct repeat_op *o = (struct repeat_op *)op;
@@ -97,7 +114,11 @@ static pl_status repeat_next(struct op *op, struct batch *out, struct pl_err *er
             v[i] = c->v[0];
         }
         out->col[out->n] = *c;
-        out->col[out->n++].v = v;
+        out->col[out->n].v = v;
+        if (c->h != NULL) {
+            PL_TRY(repeat_hist(o, &out->col[out->n], c->h[0], err));
+        }
+        out->n++;
     }
     return PL_OK;
 }
@@ -127,16 +148,16 @@ struct merge_op {
     size_t at;
 };
 
-static pl_status merge_into(struct column *to, const struct column *from, size_t n, struct pl_err *err)
+static pl_status merge_into(struct merge_op *o, struct column *to, const struct column *from, struct pl_err *err)
 {
-    for (size_t i = 0; i < n; i++) {
-        if (pq_is_absent(from->v[i])) {
+    for (size_t i = 0; i < o->op.grid.n; i++) {
+        if (!pq_has(from, i)) {
             continue;
         }
-        if (!pq_is_absent(to->v[i])) {
+        if (pq_has(to, i)) {
             return pl_fail(err, PL_EXEC, "vector cannot contain metrics with the same labelset");
         }
-        to->v[i] = from->v[i];
+        PL_TRY(pq__sample_put(&o->op, to, from, i, err));
     }
     return PL_OK;
 }
@@ -167,7 +188,7 @@ static pl_status merge_all(struct merge_op *o, struct pl_err *err)
         if (added) {
             all.col[index] = *c; /* index <= i: columns move down over merged ones */
         } else {
-            PL_TRY(merge_into(&all.col[index], c, o->op.grid.n, err));
+            PL_TRY(merge_into(o, &all.col[index], c, err));
         }
     }
     all.n = seen.n;
@@ -244,6 +265,29 @@ static void map_round(double *restrict v, size_t n, const double *to)
     }
 }
 
+/* What becomes of a column's histograms: negation and timestamp take them, all else leaves them out. */
+static pl_status map_hists(struct map_op *o, struct column *c, struct pl_err *err)
+{
+    size_t n = o->op.grid.n;
+
+    if (o->op.node->kind == PQ_UNARY) {
+        for (size_t i = 0; i < n; i++) {
+            if (c->h[i] != NULL) {
+                c->h[i] = hist_mul(pq__hists(&o->op), c->h[i], -1);
+                PQ_TRY_ALLOC(&o->op, c->h[i]);
+            }
+        }
+        return PL_OK;
+    }
+    for (size_t i = 0; o->func == PQ_FN_TIMESTAMP && i < n; i++) {
+        if (c->h[i] != NULL) {
+            c->v[i] = 0; /* present: becomes the step's time */
+        }
+    }
+    c->h = NULL;
+    return PL_OK;
+}
+
 static void map_column(const struct map_op *o, double *v)
 {
     size_t n = o->op.grid.n;
@@ -283,17 +327,24 @@ static pl_status map_next(struct op *op, struct batch *out, struct pl_err *err)
     }
     o->begun = true;
     do {
+        bool lossy = o->func == PQ_FN_CLAMP;
+
         PL_TRY(pq__next(o->child, out, err));
         if (out->n == 0) {
             return PL_OK;
         }
+        pq__hists_begin(op);
         for (size_t i = 0; i < out->n; i++) {
+            if (out->col[i].h != NULL) {
+                lossy = true;
+                PL_TRY(map_hists(o, &out->col[i], err));
+            }
             map_column(o, out->col[i].v);
             if (op->node->type == PQ_VECTOR) {
                 PL_TRY(pq__drop_name(op, &out->col[i], err));
             }
         }
-        if (o->func == PQ_FN_CLAMP) {
+        if (lossy) {
             pq__compact(out, op->grid.n);
         }
     } while (out->n == 0);
@@ -445,7 +496,7 @@ static pl_status absent_next(struct op *op, struct batch *out, struct pl_err *er
         }
         for (size_t c = 0; c < b.n; c++) {
             for (size_t i = 0; i < op->grid.n; i++) {
-                v[i] = pq_is_absent(b.col[c].v[i]) ? v[i] : pq_absent();
+                v[i] = pq_has(&b.col[c], i) ? pq_absent() : v[i];
             }
         }
     }

@@ -14,6 +14,7 @@ struct info_group {
 struct info_op {
     struct op op;
     struct op *child;
+    uint8_t *base_at; /* steps at which there is a base sample */
     struct scope scope;
     struct pq_time time;   /* when info series are looked up */
     struct matcher *names; /* which info metrics */
@@ -152,14 +153,17 @@ static void group_key(struct pl_buf *b, pl_str name, struct labels ls)
     pl_buf_str(b, name);
 }
 
-static bool base_at(const struct info_op *o, size_t step)
+/* The steps at which any base series has a sample. */
+static pl_status base_steps(struct info_op *o, struct pl_err *err)
 {
+    o->base_at = pl_arena_new_array_try(o->op.x->arena, uint8_t, o->op.grid.n);
+    PQ_TRY_ALLOC(&o->op, o->base_at);
     for (size_t i = 0; i < o->base.n; i++) {
-        if (!pq_is_absent(o->base.col[i].v[step])) {
-            return true;
+        for (size_t k = 0; k < o->op.grid.n; k++) {
+            o->base_at[k] |= pq_has(&o->base.col[i], k);
         }
     }
-    return false;
+    return PL_OK;
 }
 
 static pl_status fail_same_time(const struct info_op *o, uint32_t a, uint32_t b, double t_s, struct pl_err *err)
@@ -190,7 +194,7 @@ static pl_status group_add(struct info_op *o, struct info_group *g, uint32_t inf
             continue;
         }
         before = g->winner[k] != NO_INFO ? o->info.col[g->winner[k]].v[k] : -HUGE_VAL;
-        if (before == v[k] && base_at(o, k)) {
+        if (before == v[k] && o->base_at[k] != 0) {
             return fail_same_time(o, g->winner[k], info, v[k], err);
         }
         if (v[k] > before) {
@@ -345,7 +349,7 @@ static pl_status enrich(struct info_op *o, const struct column *c, struct info_g
         groups[m] = !ignored && pq__keytab_get(&o->groups, pl_buf_view(&x->text), &index) ? &o->group[index] : NULL;
     }
     for (size_t k = 0; k < o->op.grid.n; k++) {
-        if (pq_is_absent(c->v[k])) {
+        if (!pq_has(c, k)) {
             continue;
         }
         if (last == SIZE_MAX || !same_winners(o, groups, last, k)) {
@@ -358,11 +362,11 @@ static pl_status enrich(struct info_op *o, const struct column *c, struct info_g
             }
             last = k;
         }
-        if (keep && !pq_is_absent(to->v[k])) {
+        if (keep && pq_has(to, k)) {
             return pl_fail(err, PL_EXEC, "vector cannot contain metrics with the same labelset");
         }
         if (keep) {
-            to->v[k] = c->v[k];
+            PL_TRY(pq__sample_put(&o->op, to, c, k, err));
         }
     }
     return PL_OK;
@@ -374,6 +378,7 @@ static pl_status info_run(struct info_op *o, struct pl_err *err)
 
     PL_TRY(pq__drain(o->child, &o->base, err));
     PL_TRY(info_fetch(o, err));
+    PL_TRY(base_steps(o, err));
     PL_TRY(info_groups(o, err));
     groups = pl_arena_new_array_try(o->op.x->arena, struct info_group *, o->metrics.n + 1);
     PQ_TRY_ALLOC(&o->op, groups);

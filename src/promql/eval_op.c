@@ -57,6 +57,49 @@ pl_status pq__cols_begin(struct op *op, struct pl_err *err)
         op->pool_at = op->pool_base;
         op->pool_left = op->batch_max;
     }
+    pq__hists_begin(op);
+    return PL_OK;
+}
+
+/* ---- histograms ---- */
+
+struct pl_arena *pq__hists(struct op *op)
+{
+    if (!op->hists_made) {
+        pl_arena_init_child(&op->hists, op->x->arena);
+        op->hists_made = true;
+    }
+    return &op->hists;
+}
+
+void pq__hists_begin(struct op *op)
+{
+    if (op->hists_made && !op->keep) {
+        pl_arena_reset(&op->hists);
+    }
+}
+
+bool pq__hists_full(const struct op *op)
+{
+    return op->hists_made && !op->keep && op->hists.used_bytes > PQ_BATCH_HIST_BYTES;
+}
+
+const struct hist **pq__hist_column(struct op *op)
+{
+    return pl_arena_new_array_try(pq__hists(op), const struct hist *, op->grid.n);
+}
+
+pl_status pq__sample_put(struct op *op, struct column *to, const struct column *from, size_t i, struct pl_err *err)
+{
+    if (!pq_has_hist(from, i)) {
+        to->v[i] = from->v[i];
+        return PL_OK;
+    }
+    if (to->h == NULL) {
+        to->h = pq__hist_column(op);
+        PQ_TRY_ALLOC(op, to->h);
+    }
+    to->h[i] = from->h[i];
     return PL_OK;
 }
 
@@ -152,6 +195,32 @@ bool pq__any(const double *v, size_t n)
     return false;
 }
 
+bool pq__col_any(const struct column *c, size_t n)
+{
+    if (pq__any(c->v, n)) {
+        return true;
+    }
+    for (size_t i = 0; c->h != NULL && i < n; i++) {
+        if (c->h[i] != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+uint64_t pq__col_cost(const struct column *c, size_t n)
+{
+    uint64_t cost = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        cost += !pq_is_absent(c->v[i]);
+    }
+    for (size_t i = 0; c->h != NULL && i < n; i++) {
+        cost += c->h[i] != NULL ? hist_sample_cost(c->h[i]) : 0;
+    }
+    return cost;
+}
+
 void pq__fill_absent(double *v, size_t n)
 {
     double a = pq_absent();
@@ -166,7 +235,7 @@ void pq__compact(struct batch *b, size_t steps)
     size_t to = 0;
 
     for (size_t i = 0; i < b->n; i++) {
-        if (pq__any(b->col[i].v, steps)) {
+        if (pq__col_any(&b->col[i], steps)) {
             b->col[to++] = b->col[i];
         }
     }

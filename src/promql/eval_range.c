@@ -247,7 +247,7 @@ static pl_status range_next(struct op *op, struct batch *out, struct pl_err *err
     PL_TRY(pq__cols_begin(op, err));
     out->col = op->cols;
     while (out->n < max) {
-        struct column c;
+        struct column c = {0};
         size_t count = 0;
         bool more;
 

@@ -60,11 +60,16 @@ pl_status pq__decode_live(struct exec *x, const struct pq_node *n, const struct 
     size_t to = 0;
 
     PL_TRY(decode(x, n, sel, i, buf, cap, err));
-    while (to < buf->n && !pl_is_stale(buf->v[to])) {
+    while (to < buf->n && (!pl_is_stale(buf->v[to]) || (buf->h != NULL && buf->h[to] != NULL))) {
         to++;
     }
     for (size_t j = to; j < buf->n; j++) {
-        if (!pl_is_stale(buf->v[j])) {
+        bool is_hist = buf->h != NULL && buf->h[j] != NULL;
+
+        if (is_hist || !pl_is_stale(buf->v[j])) {
+            if (buf->h != NULL) {
+                buf->h[to] = buf->h[j];
+            }
             buf->t[to] = buf->t[j];
             buf->v[to++] = buf->v[j];
         }
@@ -109,6 +114,35 @@ static size_t instant_fill(double *restrict out, const struct selector_op *o)
     return count;
 }
 
+/* The histograms among the samples that instant_fill chose. */
+static pl_status instant_fill_hists(struct column *c, struct selector_op *o, size_t *count, struct pl_err *err)
+{
+    const int64_t *t = o->buf.t;
+    struct grid g = o->op.grid;
+    int64_t lookback = o->op.x->q->lookback_ms;
+    size_t at = 0;
+
+    c->h = pq__hist_column(&o->op);
+    PQ_TRY_ALLOC(&o->op, c->h);
+    for (size_t i = 0; i < g.n; i++) {
+        int64_t ref = pq__ref(o->when, g, i);
+
+        while (at < o->buf.n && t[at] <= ref) {
+            at++;
+        }
+        if (at == 0 || o->buf.h[at - 1] == NULL || (t[at - 1] <= ref - lookback && t[at - 1] != ref)) {
+            continue;
+        }
+        ++*count;
+        if (o->timestamps) {
+            c->v[i] = (double)t[at - 1] / 1000;
+        } else {
+            c->h[i] = o->buf.h[at - 1];
+        }
+    }
+    return PL_OK;
+}
+
 /* smoothed: the value at the step itself, on the line between its neighbours within the lookback on either side. */
 static size_t smoothed_fill(double *restrict out, const struct selector_op *o)
 {
@@ -139,12 +173,12 @@ static size_t smoothed_fill(double *restrict out, const struct selector_op *o)
     return count;
 }
 
-static void tally_present(struct tally *tally, const double *v, size_t n, size_t count)
+static void tally_present(struct tally *tally, const struct column *c, size_t n, uint64_t cost)
 {
-    tally->total += count;
+    tally->total += cost;
     if (tally->per_step != NULL) {
         for (size_t i = 0; i < n; i++) {
-            tally->per_step[i] += !pq_is_absent(v[i]);
+            tally->per_step[i] += pq_has_hist(c, i) ? hist_sample_cost(c->h[i]) : !pq_is_absent(c->v[i]);
         }
     }
 }
@@ -156,9 +190,11 @@ static pl_status selector_next(struct op *op, struct batch *out, struct pl_err *
 
     PL_TRY(pq__cols_begin(op, err));
     out->col = op->cols;
-    for (; out->n < max && o->at < o->sel.list.n; o->at++) {
-        double *v;
+    o->buf.hist_arena = pq__hists(op);
+    for (; out->n < max && o->at < o->sel.list.n && !pq__hists_full(op); o->at++) {
+        struct column c = {.labels = o->sel.list.v[o->at].labels};
         size_t count;
+        uint64_t cost;
 
         if (o->smoothed) {
             PL_TRY(pq__decode_live(op->x, op->node, &o->sel, o->at, &o->buf, &o->cap, err));
@@ -168,16 +204,20 @@ static pl_status selector_next(struct op *op, struct batch *out, struct pl_err *
         if (o->buf.n == 0) {
             continue;
         }
-        v = pq__col_take(op);
-        PQ_TRY_ALLOC(op, v);
-        count = o->smoothed ? smoothed_fill(v, o) : instant_fill(v, o);
+        c.v = pq__col_take(op);
+        PQ_TRY_ALLOC(op, c.v);
+        count = o->smoothed ? smoothed_fill(c.v, o) : instant_fill(c.v, o);
+        if (PL_UNLIKELY(o->buf.h != NULL)) {
+            PL_TRY(instant_fill_hists(&c, o, &count, err));
+        }
         if (count == 0) {
             pq__col_untake(op);
             continue;
         }
-        points += count;
-        tally_present(o->tally, v, op->grid.n, count);
-        out->col[out->n++] = (struct column){.labels = o->sel.list.v[o->at].labels, .v = v};
+        cost = c.h != NULL ? pq__col_cost(&c, op->grid.n) : count;
+        points += cost;
+        tally_present(o->tally, &c, op->grid.n, cost);
+        out->col[out->n++] = c;
     }
     return pq__count_samples(op->x, points, err);
 }

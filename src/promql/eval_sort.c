@@ -29,8 +29,10 @@ static pl_status sort_values(struct sort_op *o, struct batch *all, struct pl_err
     pq__picks_sort(p, all->n, o->func == PQ_FN_SORT);
     for (size_t i = 0; i < all->n; i++) {
         sorted[i] = all->col[p[i].col];
+        sorted[i].h = NULL; /* histograms have no order and are left out */
     }
     all->col = sorted;
+    pq__compact(all, o->op.grid.n);
     return PL_OK;
 }
 
