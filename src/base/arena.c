@@ -17,14 +17,7 @@ struct pl_arena_cleanup {
     void *arg;
 };
 
-enum { ARENA_BLOCK_MIN = 8192, ARENA_BLOCK_MAX = 1 << 20 };
-
-static void arena_uncharge(const struct pl_arena *a, size_t n)
-{
-    if (a->counted) {
-        pl_memory_uncharge(n);
-    }
-}
+enum { ARENA_BLOCK_MIN = 8192, ARENA_BLOCK_MAX = 1 << 20, ARENA_PLAIN_MAX = 4096 };
 
 void pl_arena_init(struct pl_arena *a, size_t limit_bytes)
 {
@@ -42,19 +35,32 @@ void pl_arena_init_child(struct pl_arena *a, struct pl_arena *parent)
     pl_arena_on_free(parent, child_end, a);
 }
 
-/* Counts n bytes at the arena and all it takes them from. */
-static void arena_charge(struct pl_arena *a, size_t n)
+/* Counts n bytes at the arena and all it takes them from, and with the process. False: its memory limit says no. */
+static bool arena_charge(struct pl_arena *a, size_t n, bool must)
 {
+    struct pl_arena *root = a;
+
+    while (root->parent != NULL) {
+        root = root->parent;
+    }
+    if (root->counted && !pl_memory_charge(n, must)) {
+        root->refused = true;
+        return false;
+    }
     for (; a != NULL; a = a->parent) {
         a->used_bytes += n;
         a->peak_bytes = PL_MAX(a->peak_bytes, a->used_bytes);
     }
+    return true;
 }
 
 static void arena_refund(struct pl_arena *a, size_t n)
 {
     for (; a != NULL; a = a->parent) {
         a->used_bytes -= n;
+        if (a->counted && a->parent == NULL) {
+            pl_memory_uncharge(n);
+        }
     }
 }
 
@@ -83,11 +89,11 @@ void pl_arena_fini(struct pl_arena *a)
     arena_run_cleanups(a);
     for (struct pl_arena_block *b = a->head; b != NULL;) {
         struct pl_arena_block *next = b->next;
+        arena_refund(a, b->size);
         pl_free(b);
         b = next;
     }
-    arena_uncharge(a, a->used_bytes);
-    *a = (struct pl_arena){.limit_bytes = a->limit_bytes, .counted = a->counted};
+    *a = (struct pl_arena){.limit_bytes = a->limit_bytes, .parent = a->parent, .counted = a->counted};
 }
 
 void pl_arena_reset(struct pl_arena *a)
@@ -109,7 +115,6 @@ void pl_arena_reset(struct pl_arena *a)
     a->head = keep;
     a->at = keep != NULL ? keep->data : NULL;
     a->end = keep != NULL ? keep->data + keep->size : NULL;
-    arena_uncharge(a, a->used_bytes - (keep != NULL ? keep->size : 0));
 }
 
 /* `must`: neither limit counts. */
@@ -120,22 +125,18 @@ static bool arena_grow(struct pl_arena *a, size_t n, bool must)
 
     size = PL_MIN(size, (size_t)ARENA_BLOCK_MAX);
     size = PL_MAX(size, n);
-    if (!arena_has_room(a, size)) {
+    if (!must && !arena_has_room(a, size)) {
         size = n; /* the last bytes under a limit are given exactly */
         if (!arena_has_room(a, size)) {
             return false;
         }
     }
-    if (size > SIZE_MAX / 2) {
-        return false;
-    }
-    if (a->counted && !pl_memory_charge(size)) {
-        a->refused = true;
+    if (size > SIZE_MAX / 2 || !arena_charge(a, size, must)) {
         return false;
     }
     b = pl_alloc_try(sizeof(*b) + size);
     if (b == NULL) {
-        arena_uncharge(a, size);
+        arena_refund(a, size);
         return false;
     }
     b->size = size;
@@ -143,11 +144,10 @@ static bool arena_grow(struct pl_arena *a, size_t n, bool must)
     a->head = b;
     a->at = b->data;
     a->end = b->data + size;
-    arena_charge(a, size);
     return true;
 }
 
-void *pl_arena_alloc_try(struct pl_arena *a, size_t n)
+static void *arena_take(struct pl_arena *a, size_t n, bool must)
 {
     void *p;
 
@@ -155,19 +155,23 @@ void *pl_arena_alloc_try(struct pl_arena *a, size_t n)
         return NULL;
     }
     n = (n + 15) & ~(size_t)15;
-    if ((size_t)(a->end - a->at) < n || a->at == NULL) {
-        if (!arena_grow(a, n)) {
-            return NULL;
-        }
+    if (((size_t)(a->end - a->at) < n || a->at == NULL) && !arena_grow(a, n, must)) {
+        return NULL;
     }
     p = a->at;
     a->at += n;
     return p;
 }
 
+void *pl_arena_alloc_try(struct pl_arena *a, size_t n)
+{
+    return arena_take(a, n, false);
+}
+
 void *pl_arena_alloc(struct pl_arena *a, size_t n)
 {
-    void *p = pl_arena_alloc_try(a, n);
+    /* Small sizes are given past the limits: no query may bring the process down by ending just there. */
+    void *p = arena_take(a, n, n <= ARENA_PLAIN_MAX);
 
     PL_ASSERT(p != NULL);
     return p;

@@ -1,9 +1,9 @@
 /* base/arena.h - memory of one request, query or compaction, freed whole.
  *
  * Promise: bump allocation from growing blocks; nothing is freed one by one. An arena may carry a byte limit: going
- * past it (or, when it is `counted`, past the process's memory limit) makes the `_try` forms return NULL (the caller
- * answers PL_LIMIT) and the plain forms abort, so code on outside sizes uses `_try`. Threads: confined to one thread at
- * a time.
+ * past it (or, when it is `counted`, past the process's memory limit) makes the `_try` forms return NULL; the caller
+ * answers PL_LIMIT. The plain forms never fail: up to 4 KiB they go past the limit, above it they abort, so code on
+ * outside sizes uses `_try`. Threads: confined to one thread at a time.
  */
 #ifndef PL_BASE_ARENA_H
 #define PL_BASE_ARENA_H
@@ -18,8 +18,8 @@ struct pl_arena {
     size_t peak_bytes;           /* largest used_bytes seen since init */
     size_t limit_bytes;          /* 0: none; a child has none of its own */
     struct pl_arena *parent;     /* NULL: not a child */
-    bool counted;                /* set after init: blocks are charged to the process's budget (base/memory.h) */
-    bool refused;                /* that budget refused one */
+    bool counted; /* set after init: it and its children are charged to the process's budget (base/memory.h) */
+    bool refused; /* that budget refused one */
     struct pl_arena_cleanup *cleanups;
 };
 
@@ -29,7 +29,7 @@ void pl_arena_init_child(struct pl_arena *a, struct pl_arena *parent);
 void pl_arena_fini(struct pl_arena *a);                 /* accepts a zeroed struct */
 void pl_arena_reset(struct pl_arena *a);                /* back to empty; keeps one block */
 void *pl_arena_alloc_try(struct pl_arena *a, size_t n); /* 16-byte aligned; NULL past the limit */
-void *pl_arena_alloc(struct pl_arena *a, size_t n);     /* aborts past the limit: small fixed sizes only */
+void *pl_arena_alloc(struct pl_arena *a, size_t n);     /* small fixed sizes only */
 void *pl_arena_zero_try(struct pl_arena *a, size_t n);
 void *pl_arena_zero(struct pl_arena *a, size_t n);
 pl_str pl_arena_str(struct pl_arena *a, pl_str s); /* copy; also NUL-terminated */

@@ -26,8 +26,9 @@ void pl_memory_sample(void);
 uint64_t pl_memory_used(void);
 enum pl_memory_state pl_memory_state(void);
 
-/* Memory that is about to be touched. False, and nothing is charged, when it would go past the limit. */
-PL_MUST_USE bool pl_memory_charge(uint64_t bytes);
+/* Memory that is about to be touched. False, and nothing is charged, when it would go past the limit; `must` takes it
+ * even then. */
+PL_MUST_USE bool pl_memory_charge(uint64_t bytes, bool must);
 void pl_memory_uncharge(uint64_t bytes);
 
 #endif

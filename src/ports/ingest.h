@@ -48,6 +48,9 @@ struct ingest_tenant_row {
 
 struct ingest_port;
 struct ingest_port_ops {
+    /* Whether the tenant has a store already; one that has none gets it by begin, so not before there is something to
+     * put into it. True also while that cannot be told: begin says why. NULL: all are known. */
+    bool (*known)(struct ingest_port *p, pl_str tenant);
     pl_status (*begin)(struct ingest_port *p, pl_str tenant, struct ingest_session **out, struct pl_err *err);
     void (*resolve)(struct ingest_session *s, const struct pl_hash128 *hashes, uint32_t count, uint64_t *refs);
     /* PL_INVALID with "user=T: ..." when some samples were refused (the others are stored). */
