@@ -1,3 +1,4 @@
+#include "base/hash.h"
 #include "codec/float_text.h"
 #include "promql/agg.h"
 
@@ -132,6 +133,32 @@ void pq__picks_sort(struct pick *v, size_t n, bool ascending)
     }
 }
 
+static void put_sized(struct pl_buf *b, pl_str s)
+{
+    if (s.n < 255) {
+        pl_buf_byte(b, (uint8_t)s.n);
+    } else {
+        pl_buf_byte(b, 255);
+        pl_buf_byte(b, (uint8_t)s.n);
+        pl_buf_byte(b, (uint8_t)(s.n >> 8));
+        pl_buf_byte(b, (uint8_t)(s.n >> 16));
+    }
+    pl_buf_str(b, s);
+}
+
+/* COMPAT: limit_ratio chooses by Prometheus's in-memory hash of labels, which is over its own encoding: each text
+ * behind its length (model/labels/labels_stringlabels.go). A Cortex is built with another one, and chooses other
+ * series. */
+static uint64_t ratio_hash(struct pl_buf *b, struct labels ls)
+{
+    pl_buf_reset(b);
+    for (size_t i = 0; i < ls.n; i++) {
+        put_sized(b, ls.v[i].name);
+        put_sized(b, ls.v[i].value);
+    }
+    return pl_xxh64(b->p, b->n);
+}
+
 static pl_status topk_groups(struct topk_op *o, struct pl_err *err)
 {
     struct op *op = &o->op;
@@ -158,7 +185,7 @@ static pl_status topk_groups(struct topk_op *o, struct pl_err *err)
     o->ratio_at = pl_arena_new_array_try(op->x->arena, double, o->in.n);
     PQ_TRY_ALLOC(op, o->ratio_at);
     for (size_t i = 0; i < o->in.n; i++) {
-        o->ratio_at[i] = (double)labels_hash(o->in.col[i].labels) / 18446744073709551615.0;
+        o->ratio_at[i] = (double)ratio_hash(&op->x->text, o->in.col[i].labels) / 18446744073709551615.0;
     }
     return PL_OK;
 }
