@@ -20,13 +20,14 @@ enum {
 /* Samples that the header states; 0 when the bytes are too short. */
 uint32_t hist_chunk_count(const uint8_t *data, size_t size);
 /* Decodes all samples: t[i] and h[i] (room for hist_chunk_count() each). Histograms live in the arena and share their
- * layout arrays. Hints: the chunk's for the first (a counter chunk's first sample is UNKNOWN where the header says so),
- * NOT_RESET for the others, GAUGE in gauge chunks. A stale sample has the stale bits in sum, and no buckets. */
+ * layout arrays. Hints: GAUGE in gauge chunks; in counter chunks UNKNOWN for the first, whatever the header says (who
+ * knows which chunk was before it), and NOT_RESET for the others. A stale sample has the stale bits in sum, and no
+ * buckets. Schemas 9..52 are reduced to 8. */
 PL_MUST_USE pl_status hist_chunk_decode(uint8_t encoding, const uint8_t *data, size_t size, struct pl_arena *a,
                                         int64_t *t, struct hist *h, struct pl_err *err);
 
-/* Writes one chunk. The layout is fixed by the first sample; hist_chunk_fits says whether another one can join without
- * a new chunk (same layout, and for counters no reset). */
+/* Writes one chunk. The layout is fixed by the first sample, as is the header (its hint); hist_chunk_fits says whether
+ * another one can join without a new chunk (same layout, and for counters no reset). Encoding 2 is for whole counts. */
 struct hist_chunk_writer;
 struct hist_chunk_writer *hist_chunk_begin(struct pl_arena *a, uint8_t encoding, const struct hist *first);
 bool hist_chunk_fits(const struct hist_chunk_writer *w, const struct hist *h);

@@ -115,11 +115,15 @@ PL_HOT void xor_append(struct xor_appender *a, uint8_t *data, int64_t t, double 
 
 /* ---- reading ---- */
 
+/* The reader's state must stay in registers. */
+#define INLINE inline __attribute__((always_inline))
+
 struct xor_reader {
     uint64_t t, delta, v_bits;
     uint64_t pos; /* bits read, from the start of the chunk */
-    unsigned leading, trailing;
-    bool window_known; /* false: leading = trailing = 0, what Prometheus's reader assumes */
+    /* The window of significant bits. bits == 0: none yet; then Prometheus's reader assumes all 64. */
+    uint64_t mask; /* of the window's bits in the value */
+    unsigned leading, bits;
 };
 
 static inline uint64_t peek(const uint8_t *data, uint64_t pos)
@@ -135,41 +139,58 @@ static inline uint64_t peek_all(const uint8_t *data, uint64_t pos)
     return pl_get_be64(p) << (pos & 7) | (uint64_t)p[8] >> (8 - (pos & 7));
 }
 
-/* Reads a value whose control bits are on top of w; at least PEEK_BITS - 1 bits of w are good, and w begins at r->pos.
- */
-static inline bool read_value(struct xor_reader *r, const uint8_t *data, uint64_t w)
+static INLINE void window_set(struct xor_reader *r, unsigned leading, unsigned bits)
 {
-    unsigned n;
+    r->leading = leading;
+    r->bits = bits;
+    r->mask = UINT64_MAX << (64 - bits) >> leading;
+}
 
+/* A value that brings its window, or whose bits w does not hold. */
+static INLINE bool read_value_other(struct xor_reader *r, const uint8_t *data, uint64_t w, unsigned good)
+{
+    unsigned head = 2;
+
+    if (w >> 62 == 3) {
+        unsigned leading = w >> 57 & 31, bits = w >> 51 & 63;
+
+        bits = bits == 0 ? 64 : bits;
+        if (PL_UNLIKELY(leading + bits > 64)) {
+            return false;
+        }
+        window_set(r, leading, bits);
+        head = 13;
+    } else if (r->bits == 0) {
+        window_set(r, 0, 64);
+    }
+    r->pos += head;
+    if (r->bits <= good - head) {
+        w <<= head;
+    } else {
+        w = r->bits <= PEEK_BITS ? peek(data, r->pos) : peek_all(data, r->pos);
+    }
+    r->v_bits ^= w >> r->leading & r->mask;
+    r->pos += r->bits;
+    return true;
+}
+
+/* Reads the value at r->pos, whose first `good` bits (13 at least) are on top of w. */
+static INLINE bool read_value(struct xor_reader *r, const uint8_t *data, uint64_t w, unsigned good)
+{
     if (w >> 63 == 0) {
         r->pos += 1;
         return true;
     }
-    if ((w >> 62 & 1) == 0) {
-        n = 64 - r->leading - r->trailing;
-        r->window_known = true;
-        w = n <= PEEK_BITS - 3 ? w << 2 : peek_all(data, r->pos + 2);
-        r->pos += 2 + n;
-    } else {
-        unsigned leading = w >> 57 & 31;
-
-        n = w >> 51 & 63;
-        n = n == 0 ? 64 : n;
-        if (PL_UNLIKELY(leading + n > 64)) {
-            return false;
-        }
-        r->leading = leading;
-        r->trailing = 64 - leading - n;
-        r->window_known = true;
-        w = n <= PEEK_BITS - 14 ? w << 13 : peek_all(data, r->pos + 13);
-        r->pos += 13 + n;
+    if (PL_LIKELY(w >> 62 == 2 && r->bits - 1 < good - 2)) { /* bits is 0 before the first window */
+        r->v_bits ^= w << 2 >> r->leading & r->mask;
+        r->pos += 2 + r->bits;
+        return true;
     }
-    r->v_bits ^= w >> (64 - n) << r->trailing;
-    return true;
+    return read_value_other(r, data, w, good);
 }
 
 /* The delta of deltas when the first bit on top of w is 1. */
-static inline int64_t read_dod(struct xor_reader *r, const uint8_t *data, uint64_t w)
+static INLINE int64_t read_dod(struct xor_reader *r, const uint8_t *data, uint64_t w)
 {
     unsigned ones = PL_MIN((unsigned)__builtin_clzll(~w | 1), 4u);
     unsigned n;
@@ -194,10 +215,23 @@ PL_HOT static size_t read_samples(struct xor_reader *restrict reader, const uint
     struct xor_reader r = *reader;
     size_t i = 0;
 
+    /* Each form moves on by a number that is known before its bits arrive: after a branch that was foreseen right the
+     * next load begins at once, where a length computed from the bits would wait for them. */
     while (i < n && r.pos <= pos_max) {
         uint64_t w = peek(data, r.pos);
+        bool good;
 
-        if (w >> 62 == 0) {
+        if (w >> 62 == 2) {
+            r.delta += ((w >> 48) + 8191) % 16384 - 8191; /* 0..8192 are themselves, what is above is negative */
+            r.pos += 16;
+            good = read_value(&r, data, w << 16, PEEK_BITS - 16);
+        } else if (w >> 62 == 3) {
+            r.delta += (uint64_t)read_dod(&r, data, w);
+            good = read_value(&r, data, peek(data, r.pos), PEEK_BITS);
+        } else if (w >> 62 == 1) {
+            r.pos += 1;
+            good = read_value(&r, data, w << 1, PEEK_BITS - 1);
+        } else {
             /* A run of samples that change neither: two zero bits each. */
             size_t run = (size_t)__builtin_clzll(w | UINT64_C(1) << (64 - PEEK_BITS)) / 2;
             double same = pl_f64_from_bits(r.v_bits);
@@ -212,14 +246,7 @@ PL_HOT static size_t read_samples(struct xor_reader *restrict reader, const uint
             r.pos += 2 * run;
             continue;
         }
-        if (PL_LIKELY(w >> 63 == 0)) {
-            r.pos += 1;
-            w <<= 1;
-        } else {
-            r.delta += (uint64_t)read_dod(&r, data, w);
-            w = peek(data, r.pos);
-        }
-        if (PL_UNLIKELY(!read_value(&r, data, w))) {
+        if (PL_UNLIKELY(!good)) {
             return SIZE_MAX;
         }
         r.t += r.delta;
@@ -296,7 +323,7 @@ static pl_status read_start(struct xor_reader *r, const uint8_t *data, size_t si
     }
     memcpy(copy, p, PL_MIN((size_t)(end - p), (size_t)XOR_SAMPLE_BYTES_MAX));
     r->pos = 0;
-    if (!read_value(r, copy, peek(copy, 0))) {
+    if (!read_value(r, copy, peek(copy, 0), PEEK_BITS)) {
         return pl_fail(err, PL_CORRUPT, "xor chunk: malformed value");
     }
     r->pos += (uint64_t)(p - data) * 8;
@@ -357,8 +384,8 @@ pl_status xor_resume(struct xor_appender *a, const uint8_t *data, size_t size, s
         .v_bits = r.v_bits,
         .bit_count = (uint32_t)r.pos,
         .sample_count = (uint16_t)count,
-        .leading = r.window_known ? (uint8_t)r.leading : WINDOW_NONE,
-        .trailing = (uint8_t)r.trailing,
+        .leading = r.bits != 0 ? (uint8_t)r.leading : WINDOW_NONE,
+        .trailing = r.bits != 0 ? (uint8_t)(64 - r.leading - r.bits) : 0,
     };
     return PL_OK;
 }

@@ -45,7 +45,7 @@ PL_MUST_USE pl_status xor_resume(struct xor_appender *a, const uint8_t *data, si
 /* Number of samples that the header states; 0 when size < 2. */
 uint32_t xor_count(const uint8_t *data, size_t size);
 /* Decodes all samples into t[] and v[] (room for xor_count() each). Returns PL_CORRUPT when the stream ends early. Hot:
- * at least 200 M samples a second per core on steady data. */
+ * at least 200 M samples a second per core, whether times are steady or jitter. */
 PL_MUST_USE pl_status xor_decode(const uint8_t *data, size_t size, int64_t *t, double *v, struct pl_err *err);
 
 #endif

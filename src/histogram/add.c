@@ -295,6 +295,13 @@ static bool merge_mismatched(struct hist_sum *s, const struct hist *y, enum hist
 
 /* ---- the whole ---- */
 
+static void clear(double *v, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        v[i] = 0;
+    }
+}
+
 unsigned hist__merge(struct hist_sum *s, const struct hist *y, enum hist__mode mode)
 {
     unsigned seen = 0;
@@ -307,8 +314,8 @@ unsigned hist__merge(struct hist_sum *s, const struct hist *y, enum hist__mode m
     if (mode == HIST__KAHAN && !s->compensated) {
         s->compensated = true;
         s->c = (struct hist){.hint = s->h.hint};
-        memset(s->pos.c, 0, s->pos.len * sizeof(*s->pos.c));
-        memset(s->neg.c, 0, s->neg.len * sizeof(*s->neg.c));
+        clear(s->pos.c, s->pos.len);
+        clear(s->neg.c, s->neg.len);
         hist__sum_sync(s);
     }
     combine(mode, y->count, &s->h.count, &s->c.count);

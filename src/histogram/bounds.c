@@ -10,7 +10,7 @@ double hist__bound(int64_t index, int32_t schema, const double *bounds, uint32_t
     double frac = 1;
 
     if (schema == HIST_SCHEMA_CUSTOM) {
-        return index < 0 ? -INFINITY : index >= (int64_t)bound_count ? INFINITY : bounds[index];
+        return index < 0 ? -HUGE_VAL : index >= (int64_t)bound_count ? HUGE_VAL : bounds[index];
     }
     if (schema < 0) {
         exponent = index * (INT64_C(1) << -schema);

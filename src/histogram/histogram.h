@@ -116,11 +116,9 @@ bool hist_sum_init(struct hist_sum *s, struct pl_arena *a, const struct hist *fi
 /* Into to->a, which is set; the rest of `to` is zeroed or a sum, whose memory is used again. */
 bool hist_sum_copy(struct hist_sum *to, const struct hist_sum *from);
 PL_MUST_USE unsigned hist_sum_add(struct hist_sum *s, const struct hist *h);
-void hist_sum_mul(struct hist_sum *s, double factor); /* the value only, as FloatHistogram.Mul on the running value */
+/* FloatHistogram.Mul and .Div on the running value and on its compensation, as Prometheus's avg does. */
+void hist_sum_mul(struct hist_sum *s, double factor);
 void hist_sum_div(struct hist_sum *s, double divisor);
-/* The same for the compensation: what avg does to both. Nothing happens while there is none. */
-void hist_sum_mul_compensation(struct hist_sum *s, double factor);
-void hist_sum_div_compensation(struct hist_sum *s, double divisor);
 /* value + compensation (plain Add), uncompacted; NULL: no memory. */
 struct hist *hist_sum_value(const struct hist_sum *s);
 

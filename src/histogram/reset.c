@@ -47,8 +47,8 @@ static bool mismatched_reset(const struct hist *cur, const struct hist *prev)
     uint32_t c = 0, p = 0, c_bucket = 0, p_bucket = 0;
 
     while (c <= cur->bound_count && p <= prev->bound_count) {
-        double c_bound = c < cur->bound_count ? cur->bounds[c] : INFINITY;
-        double p_bound = p < prev->bound_count ? prev->bounds[p] : INFINITY;
+        double c_bound = c < cur->bound_count ? cur->bounds[c] : HUGE_VAL;
+        double p_bound = p < prev->bound_count ? prev->bounds[p] : HUGE_VAL;
 
         if (c_bound == p_bound) {
             double now = count_up_to(cur, &c_bucket, c_bound);

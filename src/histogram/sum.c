@@ -138,46 +138,32 @@ static void scale_head(struct hist *h, double by, bool divide)
     }
 }
 
-static void scale_value(struct hist_sum *s, double by, bool divide)
+static void scale(struct hist_sum *s, double by, bool divide)
 {
     scale_head(&s->h, by, divide);
+    if (s->compensated) {
+        scale_head(&s->c, by, divide);
+    }
     if (divide && by == 0) {
         s->pos.len = s->neg.len = 0; /* no buckets are left */
-        hist__sum_sync(s);
-        return;
     }
     scale_buckets(s->pos.n, s->pos.len, by, divide);
     scale_buckets(s->neg.n, s->neg.len, by, divide);
-}
-
-static void scale_compensation(struct hist_sum *s, double by, bool divide)
-{
-    if (!s->compensated) {
-        return;
+    if (s->compensated) {
+        scale_buckets(s->pos.c, s->pos.len, by, divide);
+        scale_buckets(s->neg.c, s->neg.len, by, divide);
     }
-    scale_head(&s->c, by, divide);
-    scale_buckets(s->pos.c, s->pos.len, by, divide);
-    scale_buckets(s->neg.c, s->neg.len, by, divide);
+    hist__sum_sync(s);
 }
 
 void hist_sum_mul(struct hist_sum *s, double factor)
 {
-    scale_value(s, factor, false);
+    scale(s, factor, false);
 }
 
 void hist_sum_div(struct hist_sum *s, double divisor)
 {
-    scale_value(s, divisor, true);
-}
-
-void hist_sum_mul_compensation(struct hist_sum *s, double factor)
-{
-    scale_compensation(s, factor, false);
-}
-
-void hist_sum_div_compensation(struct hist_sum *s, double divisor)
-{
-    scale_compensation(s, divisor, true);
+    scale(s, divisor, true);
 }
 
 struct hist *hist_sum_value(const struct hist_sum *s)

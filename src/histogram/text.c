@@ -7,27 +7,35 @@
 
 enum { DIGITS_MAX = 17, SCIENTIFIC_FROM = 6, SCIENTIFIC_BELOW = -4, NUMBER_SIZE = 48 };
 
+/* Makes the next decimal above of d.ddde+XX with the same number of digits. False: there is none. */
+static bool increment(char *text)
+{
+    for (char *p = strchr(text, 'e'); p-- > text;) {
+        if (*p == '9') {
+            *p = '0';
+        } else if (*p != '.') {
+            ++*p;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* v's digits in form d.ddde+XX with as few digits as identify it. */
 static void shortest(char *out, size_t size, double v)
 {
-    for (int digits = 1; digits <= DIGITS_MAX; digits++) {
-        char near[NUMBER_SIZE];
-        int exponent;
+    int exponent;
+    bool is_power = frexp(v, &exponent) == 0.5;
 
+    for (int digits = 1; digits <= DIGITS_MAX; digits++) {
         (void)snprintf(out, size, "%.*e", digits - 1, v);
         if (strtod(out, NULL) == v) {
             return;
         }
         /* Below a power of two doubles are twice as dense as above it: the next decimal above may identify it when the
          * nearest one, below, does not. */
-        if (frexp(v, &exponent) == 0.5 && strtod(out, NULL) < v) {
-            double step = pow(10, atoi(strchr(out, 'e') + 1) - (digits - 1));
-
-            (void)snprintf(near, sizeof(near), "%.*e", digits - 1, v + step);
-            if (strtod(near, NULL) == v) {
-                memcpy(out, near, PL_MIN(size, sizeof(near)));
-                return;
-            }
+        if (is_power && strtod(out, NULL) < v && increment(out) && strtod(out, NULL) == v) {
+            return;
         }
     }
 }
@@ -162,7 +170,7 @@ static pl_status check_custom(const struct hist *h, struct pl_err *err)
                            fixed(x, sizeof(x), h->bounds[i - 1]), fixed(y, sizeof(y), h->bounds[i]));
         }
     }
-    if (h->bound_count > 0 && h->bounds[h->bound_count - 1] == INFINITY) {
+    if (h->bound_count > 0 && h->bounds[h->bound_count - 1] == HUGE_VAL) {
         return pl_fail(err, PL_INVALID,
                        "custom buckets: last +Inf bound must not be explicitly defined: histogram custom bounds must be "
                        "finite");

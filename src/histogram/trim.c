@@ -76,7 +76,7 @@ static double finite_or_zero(double x)
 /* A bucket with an infinite bound: where inside it the observations are is not known. */
 static struct kept keep_of_infinite(const struct hist_bucket *b, double at, bool upper)
 {
-    if (b->lower == -INFINITY) {
+    if (b->lower == -HUGE_VAL) {
         bool from_zero = b->upper > 0 && !isinf(b->upper); /* observations are taken to begin at 0 */
 
         if (upper) {
@@ -106,7 +106,7 @@ static struct kept keep_of_bucket(const struct hist_bucket *b, double at, bool u
 {
     double under;
 
-    if (b->lower == -INFINITY || b->upper == INFINITY) {
+    if (b->lower == -HUGE_VAL || b->upper == HUGE_VAL) {
         return keep_of_infinite(b, at, upper);
     }
     under = at <= b->lower ? 0 : at >= b->upper ? b->count : b->count * fraction_below(b, at, linear);

@@ -1,5 +1,6 @@
 #include "model/series.h"
 
+#include "codec/hist_chunk.h"
 #include "codec/xor_chunk.h"
 
 #define LIMIT_TEXT "query memory limit"
@@ -32,27 +33,9 @@ static bool is_rising(const int64_t *t, size_t n)
     return bad == 0;
 }
 
-/* Keeps what lies in [mint, maxt] of n rising samples; returns how many, moved to the front. */
-static size_t trim(int64_t *t, double *v, size_t n, int64_t mint, int64_t maxt)
-{
-    size_t from = n > 0 && t[0] < mint ? first_at_or_after(t, n, mint) : 0;
-
-    if (n > 0 && t[n - 1] > maxt) {
-        n = maxt < INT64_MAX ? first_at_or_after(t, n, maxt + 1) : n;
-    }
-    if (from >= n) {
-        return 0;
-    }
-    if (from > 0) {
-        memmove(t, t + from, (n - from) * sizeof(*t));
-        memmove(v, v + from, (n - from) * sizeof(*v));
-    }
-    return n - from;
-}
-
 static bool wanted(const struct chunk_view *c, int64_t mint, int64_t maxt)
 {
-    return c->encoding == CHUNK_ENC_XOR && c->mint_ms <= maxt && c->maxt_ms >= mint;
+    return c->mint_ms <= maxt && c->maxt_ms >= mint;
 }
 
 static bool columns_make(struct samples *s, struct pl_arena *a, size_t n)
@@ -78,9 +61,118 @@ static pl_status columns_reserve(struct samples *s, size_t *cap, struct pl_arena
     }
     s->t = grown.t;
     s->v = grown.v;
+    s->h_memory = NULL;
     *cap = want;
     return PL_OK;
 }
+
+/* Drops samples that do not rise: a chunk that claims to be one run becomes one. */
+static size_t make_rising(struct samples *s, size_t from, size_t n)
+{
+    size_t kept = from;
+
+    for (size_t i = from; i < from + n; i++) {
+        if (kept == from || s->t[i] > s->t[kept - 1]) {
+            s->t[kept] = s->t[i];
+            s->v[kept] = s->v[i];
+            if (s->h != NULL) {
+                s->h[kept] = s->h[i];
+            }
+            kept++;
+        }
+    }
+    return kept - from;
+}
+
+static void move_samples(struct samples *to, size_t at, const struct samples *from, size_t i, size_t n)
+{
+    if (n == 0) {
+        return;
+    }
+    memmove(to->t + at, from->t + i, n * sizeof(*to->t));
+    memmove(to->v + at, from->v + i, n * sizeof(*to->v));
+    if (to->h != NULL) {
+        memmove(to->h + at, from->h + i, n * sizeof(*to->h));
+    }
+}
+
+/* Keeps what lies in [mint, maxt] of the n rising samples from `at` on; returns how many, moved to `at`. */
+static size_t trim(struct samples *s, size_t at, size_t n, int64_t mint, int64_t maxt)
+{
+    const int64_t *t = s->t + at;
+    size_t from = n > 0 && t[0] < mint ? first_at_or_after(t, n, mint) : 0;
+
+    if (n > 0 && t[n - 1] > maxt) {
+        n = maxt < INT64_MAX ? first_at_or_after(t, n, maxt + 1) : n;
+    }
+    if (from >= n) {
+        return 0;
+    }
+    if (from > 0) {
+        move_samples(s, at, s, at + from, n - from);
+    }
+    return n - from;
+}
+
+/* ---- chunks of histograms ---- */
+
+static size_t chunk_samples(const struct chunk_view *c)
+{
+    return c->encoding == CHUNK_ENC_XOR ? xor_count(c->data, c->size) : hist_chunk_count(c->data, c->size);
+}
+
+/* Decodes a chunk of any encoding to s from `at` on. */
+static pl_status decode_chunk(const struct chunk_view *c, struct samples *s, size_t at, struct pl_arena *a,
+                              struct pl_err *err)
+{
+    size_t n = chunk_samples(c);
+    struct hist *made;
+
+    if (c->encoding == CHUNK_ENC_XOR) {
+        PL_TRY(xor_decode(c->data, c->size, s->t + at, s->v + at, err));
+        if (s->h != NULL) {
+            memset(s->h + at, 0, n * sizeof(*s->h));
+        }
+        return PL_OK;
+    }
+    made = pl_arena_new_array_try(a, struct hist, n + 1);
+    if (made == NULL) {
+        return pl_fail(err, PL_LIMIT, LIMIT_TEXT);
+    }
+    PL_TRY(hist_chunk_decode(c->encoding, c->data, c->size, a, s->t + at, made, err));
+    for (size_t i = 0; i < n; i++) {
+        s->v[at + i] = pl_f64_from_bits(PL_STALE_NAN_BITS);
+        s->h[at + i] = pl_is_stale(made[i].sum) ? NULL : &made[i];
+    }
+    return PL_OK;
+}
+
+/* A histogram's hint speaks of the sample before it in its chunk. Where another one is there now, it is unknown. The
+ * histograms of a chunk are neighbours in memory. */
+static void forget_hints(struct samples *s, struct pl_arena *a, bool *ok)
+{
+    const struct hist *before = NULL;
+
+    *ok = true;
+    for (size_t i = 0; s->h != NULL && i < s->n; i++) {
+        const struct hist *h = s->h[i];
+
+        if (h != NULL && h->hint != HIST_HINT_GAUGE && h->hint != HIST_HINT_UNKNOWN &&
+            (before == NULL || h != before + 1)) {
+            struct hist *other = pl_arena_alloc_try(a, sizeof(*other));
+            if (other == NULL) {
+                *ok = false;
+                return;
+            }
+            *other = *h;
+            other->hint = HIST_HINT_UNKNOWN;
+            s->h[i] = other;
+        }
+        before = h;
+    }
+}
+
+/* ---- chunks that overlap ---- */
 
 /* Where two chunks hold the same time: each chunk is decoded as one run, and neighbouring runs are merged until one is
  * left. The left run wins on equal timestamps. Cost: samples times log2 of the chunks. */
@@ -98,14 +190,17 @@ static size_t merge_runs(struct samples *from, struct samples *to, size_t *ends,
                 k += pick == k || from->t[i] == from->t[k];
                 i += pick == i;
                 to->t[n] = from->t[pick];
-                to->v[n++] = from->v[pick];
+                to->v[n] = from->v[pick];
+                if (to->h != NULL) {
+                    to->h[n] = from->h[pick];
+                }
+                n++;
             }
             if (i == i_end) {
                 i = k;
                 i_end = k_end;
             }
-            memcpy(to->t + n, from->t + i, (i_end - i) * sizeof(*to->t));
-            memcpy(to->v + n, from->v + i, (i_end - i) * sizeof(*to->v));
+            move_samples(to, n, from, i, i_end - i);
             n += i_end - i;
             ends[made++] = n;
         }
@@ -117,28 +212,25 @@ static size_t merge_runs(struct samples *from, struct samples *to, size_t *ends,
     return runs == 1 ? ends[0] : 0;
 }
 
-/* Drops samples that do not rise: a chunk that claims to be one run becomes one. */
-static size_t make_rising(int64_t *t, double *v, size_t n)
+static bool columns_make_like(struct samples *s, const struct samples *like, struct pl_arena *a, size_t n)
 {
-    size_t kept = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        if (kept == 0 || t[i] > t[kept - 1]) {
-            t[kept] = t[i];
-            v[kept++] = v[i];
-        }
+    *s = (struct samples){0};
+    if (like->h != NULL) {
+        s->h = pl_arena_new_array_try(a, const struct hist *, n);
     }
-    return kept;
+    return columns_make(s, a, n) && (s->h != NULL) == (like->h != NULL);
 }
 
 static pl_status decode_overlapping(const struct series_view *s, int64_t mint, int64_t maxt, struct pl_arena *a,
                                     struct samples *buf, size_t total, struct pl_err *err)
 {
+    struct pl_arena *hist_arena = buf->h != NULL && buf->hist_arena != NULL ? buf->hist_arena : a;
     struct samples from, to;
     size_t *ends = pl_arena_new_array_try(a, size_t, s->chunk_count);
     size_t runs = 0, n = 0;
+    bool ok;
 
-    if (ends == NULL || !columns_make(&from, a, total) || !columns_make(&to, a, total)) {
+    if (ends == NULL || !columns_make_like(&from, buf, a, total) || !columns_make_like(&to, buf, a, total)) {
         return pl_fail(err, PL_LIMIT, LIMIT_TEXT);
     }
     for (uint32_t i = 0; i < s->chunk_count; i++) {
@@ -147,28 +239,76 @@ static pl_status decode_overlapping(const struct series_view *s, int64_t mint, i
         if (!wanted(c, mint, maxt)) {
             continue;
         }
-        PL_TRY(xor_decode(c->data, c->size, from.t + n, from.v + n, err));
-        got = make_rising(from.t + n, from.v + n, xor_count(c->data, c->size));
-        n += trim(from.t + n, from.v + n, got, mint, maxt);
+        PL_TRY(decode_chunk(c, &from, n, hist_arena, err));
+        got = make_rising(&from, n, chunk_samples(c));
+        n += trim(&from, n, got, mint, maxt);
         ends[runs++] = n;
     }
-    buf->n = merge_runs(&from, &to, ends, runs);
-    memcpy(buf->t, from.t, buf->n * sizeof(*buf->t));
-    memcpy(buf->v, from.v, buf->n * sizeof(*buf->v));
+    n = merge_runs(&from, &to, ends, runs);
+    move_samples(buf, 0, &from, 0, n);
+    buf->n = n;
+    forget_hints(buf, hist_arena, &ok);
+    return ok ? PL_OK : pl_fail(err, PL_LIMIT, LIMIT_TEXT);
+}
+
+/* ---- a series ---- */
+
+/* A series with histograms: as series_decode, with the third column. */
+static pl_status decode_mixed(const struct series_view *s, int64_t mint, int64_t maxt, struct pl_arena *a,
+                              struct samples *buf, size_t cap, size_t total, struct pl_err *err)
+{
+    struct pl_arena *hist_arena = buf->hist_arena != NULL ? buf->hist_arena : a;
+    size_t n = 0;
+
+    if (buf->h_memory == NULL && cap > 0) {
+        buf->h_memory = pl_arena_new_array_try(a, const struct hist *, cap);
+        if (buf->h_memory == NULL) {
+            return pl_fail(err, PL_LIMIT, LIMIT_TEXT);
+        }
+    }
+    buf->h = cap > 0 ? buf->h_memory : NULL;
+    for (uint32_t i = 0; i < s->chunk_count && total > 0; i++) {
+        const struct chunk_view *c = &s->chunks[i];
+        size_t got;
+        if (!wanted(c, mint, maxt)) {
+            continue;
+        }
+        PL_TRY(decode_chunk(c, buf, n, hist_arena, err));
+        got = chunk_samples(c);
+        if (!is_rising(buf->t + n, got) || (n > 0 && got > 0 && buf->t[n] <= buf->t[n - 1])) {
+            return decode_overlapping(s, mint, maxt, a, buf, total, err);
+        }
+        n += trim(buf, n, got, mint, maxt);
+    }
+    buf->n = n;
     return PL_OK;
 }
 
 pl_status series_decode(const struct series_view *s, int64_t mint_ms, int64_t maxt_ms, struct pl_arena *a,
                         struct samples *buf, size_t *cap, struct pl_err *err)
 {
+    bool mixed = false;
     size_t total = 0, n = 0;
 
     buf->n = 0;
+    buf->h = NULL;
     for (uint32_t i = 0; i < s->chunk_count; i++) {
         const struct chunk_view *c = &s->chunks[i];
-        total += wanted(c, mint_ms, maxt_ms) ? xor_count(c->data, c->size) : 0;
+        if (!wanted(c, mint_ms, maxt_ms)) {
+            continue;
+        }
+        if (PL_UNLIKELY(c->encoding != CHUNK_ENC_XOR)) {
+            if (c->encoding != CHUNK_ENC_HISTOGRAM && c->encoding != CHUNK_ENC_FLOAT_HISTOGRAM) {
+                return pl_fail(err, PL_CORRUPT, "chunk encoding %u is not known", c->encoding);
+            }
+            mixed = true;
+        }
+        total += chunk_samples(c);
     }
     PL_TRY(columns_reserve(buf, cap, a, total, err));
+    if (PL_UNLIKELY(mixed)) {
+        return decode_mixed(s, mint_ms, maxt_ms, a, buf, *cap, total, err);
+    }
     for (uint32_t i = 0; i < s->chunk_count; i++) {
         const struct chunk_view *c = &s->chunks[i];
         size_t got;
@@ -181,7 +321,7 @@ pl_status series_decode(const struct series_view *s, int64_t mint_ms, int64_t ma
         if (PL_UNLIKELY(!is_rising(buf->t + n, got) || (n > 0 && got > 0 && buf->t[n] <= buf->t[n - 1]))) {
             return decode_overlapping(s, mint_ms, maxt_ms, a, buf, total, err);
         }
-        n += trim(buf->t + n, buf->v + n, got, mint_ms, maxt_ms);
+        n += trim(buf, n, got, mint_ms, maxt_ms);
     }
     buf->n = n;
     return PL_OK;

@@ -1,7 +1,7 @@
 #include "promql/engine.h"
 
 #include "base/clock.h"
-#include "promql/eval.h"
+#include "promql/kernels.h"
 
 #include <stdlib.h>
 
@@ -123,8 +123,11 @@ static pl_status run_columns(struct pq_result *out, struct exec *x, const struct
 
     PL_TRY(pq__plan(&op, x, node, s, err));
     PL_TRY(finish_names(&op, x, err));
+    x->root = op;
     x->stats.prepare_ns = pl_now_mono_ns() - start_ns;
-    PL_TRY(collect(&list, op, x, err));
+    if (x->q->explain != PQ_EXPLAIN_PLAN) {
+        PL_TRY(collect(&list, op, x, err));
+    }
     out->series = list.v;
     out->series_count = list.n;
     return PL_OK;
@@ -152,6 +155,33 @@ static bool stored_points(struct pl_arena *a, struct pq_series *s, const struct 
     return true;
 }
 
+/* What anchored and smoothed make of a range's floats. */
+static pl_status extend_range(struct samples *to, struct exec *x, const struct pq_node *n, const struct samples *from,
+                              const struct windows *range, struct pl_err *err)
+{
+    struct windows w = *range;
+    uint32_t lo = 0, hi = (uint32_t)from->n;
+
+    for (size_t i = 0; from->h != NULL && i < from->n; i++) {
+        if (from->h[i] != NULL) {
+            return pl_fail(err, PL_EXEC, "%s modifier is not supported with histograms",
+                           w.after_ms > 0 ? "smoothed" : "anchored");
+        }
+    }
+    *to = (struct samples){.t = pl_arena_new_array_try(x->arena, int64_t, from->n + 2),
+                           .v = pl_arena_new_array_try(x->arena, double, from->n + 2)};
+    if (to->t == NULL || to->v == NULL) {
+        return pq__nomem_node(x, n, err);
+    }
+    w.t = from->t;
+    w.v = from->v;
+    w.n = from->n;
+    w.lo = &lo;
+    w.hi = &hi;
+    to->n = pq__extended_points(to->t, to->v, &w);
+    return PL_OK;
+}
+
 /* `m[5m]` as an instant query: the stored samples themselves. */
 static pl_status run_matrix_selector(struct pq_result *out, struct exec *x, const struct pq_node *n, int64_t t_ms,
                                      struct tally *tally, struct pl_err *err)
@@ -163,30 +193,40 @@ static pl_status run_matrix_selector(struct pq_result *out, struct exec *x, cons
     size_t cap = 0;
     struct when w;
     int64_t range_ms = n->matrix.range_ms, ref;
+    bool extended = selector->selector.anchored || selector->selector.smoothed;
+    struct windows range;
 
     PL_TRY(pq__when(&w, x, &selector->selector.time, err));
     if (n->matrix.range_expr != NULL) {
         PL_TRY(pq__duration(&range_ms, x, n->matrix.range_expr, false, err));
     }
-    if (selector->selector.anchored || selector->selector.smoothed) {
-        return pl_fail(err, PL_UNIMPLEMENTED,
-                       "a range selector with anchored or smoothed as the result is not implemented yet");
-    }
     ref = (w.fixed ? w.at_ms : t_ms) - w.offset_ms;
+    range = (struct windows){.ref0_ms = ref,
+                             .range_ms = range_ms,
+                             .before_ms = extended ? x->q->lookback_ms : 0,
+                             .after_ms = selector->selector.smoothed ? x->q->lookback_ms : 0};
     PL_TRY(pq__select(&sel, x, selector,
-                      (struct select_window){.mint_ms = ref - range_ms + 1, .maxt_ms = ref, .range_ms = range_ms},
+                      (struct select_window){.mint_ms = ref - range_ms + 1 - range.before_ms,
+                                             .maxt_ms = ref + range.after_ms,
+                                             .range_ms = range_ms},
                       err));
     for (size_t i = 0; i < sel.list.n; i++) {
+        const struct samples *points = &buf;
+        struct samples edges;
         struct pq_series *s;
         uint64_t cost;
 
         PL_TRY(pq__check(x, err));
         PL_TRY(pq__decode_live(x, n, &sel, i, &buf, &cap, err));
-        if (buf.n == 0) {
+        if (extended) {
+            PL_TRY(extend_range(&edges, x, n, &buf, &range, err));
+            points = &edges;
+        }
+        if (points->n == 0) {
             continue;
         }
         s = result_add(x->arena, &list);
-        if (s == NULL || !stored_points(x->arena, s, &buf)) {
+        if (s == NULL || !stored_points(x->arena, s, points)) {
             return pq__nomem_node(x, n, err);
         }
         s->labels = sel.list.v[i].labels;
@@ -279,12 +319,15 @@ static pl_status run(struct pq_result *out, struct exec *x, struct tally *tally,
         out->type = PQ_MATRIX;
     }
     if (out->type == PQ_SCALAR) {
-        out->scalar = out->series_count > 0 ? out->series[0].points[0].v : pq_nan();
+        out->scalar = out->series_count > 0 && out->series[0].count > 0 ? out->series[0].points[0].v : pq_nan();
         out->series_count = 0;
     } else if (out->type == PQ_MATRIX) {
         result_sort(out);
     }
     x->stats.sort_ns = pl_now_mono_ns() - start_ns;
+    if (q->explain != PQ_EXPLAIN_NONE) {
+        out->explained = pq__explained(x);
+    }
     return PL_OK;
 }
 

@@ -13,6 +13,7 @@
 #include "histogram/histogram.h"
 #include "model/series.h"
 #include "promql/ast.h"
+#include "promql/explain.h"
 
 struct pq_query {
     const struct pq_node *expr;
@@ -26,6 +27,7 @@ struct pq_query {
     bool delayed_name_removal;
     uint64_t series_max, chunks_max; /* per selector, 0: none: max_fetched_*_per_query */
     bool per_step_stats;
+    enum pq_explain explain; /* PQ_EXPLAIN_PLAN: nothing is run, the result is empty */
 };
 
 struct pq_point {
@@ -79,6 +81,7 @@ struct pq_result {
     pl_str string;
     struct pq_notes notes;
     struct pq_stats stats;
+    struct pq_explained *explained; /* NULL unless asked for; also NULL for strings and `m[5m]` alone */
 };
 
 /* Runs the query; everything in *out lives in `a`. */

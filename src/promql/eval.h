@@ -102,12 +102,25 @@ struct exec {
     uint64_t samples_now; /* points held or handed out, as Prometheus counts them */
     struct pq_stats stats;
     uint32_t check_skip;
+    /* explain.c; all NULL when nothing is explained */
+    struct op *ops;          /* every operator, newest first, by `sibling` */
+    struct op *root;
+    struct op *planning;     /* the operator whose inputs are being made */
+    struct op_cost *running; /* of the operator that called the one running now */
 };
 
 struct op;
 struct op_ops {
     const char *name;
     pl_status (*next)(struct op *op, struct batch *out, struct pl_err *err);
+};
+
+/* What explaining knows of an operator. */
+struct op_cost {
+    uint64_t series, samples; /* found by its selector */
+    uint64_t columns, points; /* handed out */
+    int64_t own_ns, child_ns;
+    size_t own_bytes, child_bytes;
 };
 
 struct op {
@@ -124,6 +137,9 @@ struct op {
     size_t pool_left;      /* columns */
     struct pl_arena hists; /* histograms made for the current batch; with keep, for all */
     bool hists_made;
+    /* explain.c */
+    struct op *parent, *sibling;
+    struct op_cost cost;
 };
 
 /* Where a subtree is evaluated. */
@@ -211,6 +227,14 @@ void pq__note_bad_bucket(struct exec *x, struct pq_pos pos, pl_str le, pl_str na
 void pq__note_monotonic(struct exec *x, struct pq_pos pos, pl_str name, const struct monotonic_fix *fix, int64_t t_ms);
 bool pq__notes_finish(struct pq_notes *out, struct exec *x);
 
+/* ---- explain.c ---- */
+
+void pq__explain_op(struct op *op);                                     /* a new operator below x->planning */
+void pq__explain_wrap(struct op *wrapper, struct op *child);            /* wrapper took child's place */
+void pq__explain_selected(struct exec *x, const struct series_list *l); /* by the operator being made */
+PL_MUST_USE pl_status pq__explain_next(struct op *op, struct batch *out, struct pl_err *err);
+struct pq_explained *pq__explained(struct exec *x); /* NULL: no memory, or no operator */
+
 /* ---- keytab.c: byte keys to small numbers ---- */
 
 struct keytab_slot;
@@ -295,6 +319,7 @@ pl_status pq__make_repeat(struct op **out, struct op *child, struct tally *from,
 struct selection {
     struct series_list list;
     int64_t mint_ms, maxt_ms;
+    bool only_stats; /* histograms are wanted without their buckets */
 };
 struct select_window {
     int64_t mint_ms, maxt_ms; /* inclusive */

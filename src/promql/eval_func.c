@@ -131,6 +131,7 @@ pl_status pq__make_repeat(struct op **out, struct op *child, struct tally *from,
 
     PQ_TRY_ALLOC(child, o);
     pq__op_init(&o->op, &repeat_ops, child->x, child->node, s.grid);
+    pq__explain_wrap(&o->op, child);
     o->child = child;
     o->from = from;
     o->to = s.tally;
@@ -216,6 +217,7 @@ pl_status pq__make_merge(struct op **out, struct op *child, bool finish, struct 
 
     PQ_TRY_ALLOC(child, o);
     pq__op_init(&o->op, &merge_ops, child->x, child->node, child->grid);
+    pq__explain_wrap(&o->op, child);
     o->child = child;
     o->finish = finish;
     *out = &o->op;
@@ -599,6 +601,33 @@ static pl_status make_timestamps(struct op **out, struct exec *x, const struct p
     return pq__make_renamed(out, selector, err);
 }
 
+/* start_timestamp without start timestamps in the store: its argument is evaluated, there is no result. */
+static pl_status nothing_next(struct op *op, struct batch *out, struct pl_err *err)
+{
+    struct named_op *o = (struct named_op *)op;
+
+    do {
+        PL_TRY(pq__next(o->child, out, err));
+    } while (out->n > 0);
+    return PL_OK;
+}
+
+static const struct op_ops nothing_ops = {"nothing", nothing_next};
+
+static pl_status make_nothing(struct op **out, struct exec *x, const struct pq_node *n, const struct pq_node *input,
+                              struct scope s, struct pl_err *err)
+{
+    struct named_op *o = pl_arena_zero_try(x->arena, sizeof(*o));
+
+    if (o == NULL) {
+        return pq__nomem_node(x, n, err);
+    }
+    pq__op_init(&o->op, &nothing_ops, x, n, s.grid);
+    PL_TRY(pq__plan(&o->child, x, input, s, err));
+    *out = &o->op;
+    return PL_OK;
+}
+
 pl_status pq__make_call(struct op **out, struct exec *x, const struct pq_node *n, struct scope s, struct pl_err *err)
 {
     int func = n->call.func->kernel;
@@ -613,6 +642,8 @@ pl_status pq__make_call(struct op **out, struct exec *x, const struct pq_node *n
     case PQ_FN_MIN_OF:
     case PQ_FN_MAX_OF:
         return make_fold(out, x, n, s, err);
+    case PQ_FN_START_TIMESTAMP:
+        return make_nothing(out, x, n, input, s, err);
     case PQ_FN_TIMESTAMP:
         if (input->kind == PQ_SELECTOR) {
             return make_timestamps(out, x, n, input, s, err);

@@ -118,6 +118,7 @@ static pl_status info_fetch(struct info_op *o, struct pl_err *err)
     struct matcher *all = pl_arena_new_array_try(x->arena, struct matcher, o->name_count + o->data_count + ID_LABELS);
     size_t count = 0;
     struct op *sel;
+    pl_status st;
 
     if (n == NULL || all == NULL) {
         return pq__nomem(&o->op, err);
@@ -141,7 +142,10 @@ static pl_status info_fetch(struct info_op *o, struct pl_err *err)
     n->selector.matchers = all;
     n->selector.matcher_count = (uint32_t)count;
     n->selector.time = o->time;
-    PL_TRY(pq__make_selector(&sel, x, n, true, o->scope, err));
+    x->planning = &o->op; /* for explaining: made while the query runs */
+    st = pq__make_selector(&sel, x, n, true, o->scope, err);
+    x->planning = NULL;
+    PL_TRY(st);
     return pq__drain(sel, &o->info, err);
 }
 

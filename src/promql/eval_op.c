@@ -13,13 +13,16 @@ static size_t batch_max(struct grid g)
 void pq__op_init(struct op *op, const struct op_ops *ops, struct exec *x, const struct pq_node *node, struct grid grid)
 {
     *op = (struct op){.ops = ops, .x = x, .node = node, .grid = grid, .batch_max = batch_max(grid)};
+    if (x->q->explain != PQ_EXPLAIN_NONE) {
+        pq__explain_op(op);
+    }
 }
 
 pl_status pq__next(struct op *op, struct batch *out, struct pl_err *err)
 {
     *out = (struct batch){0};
     PL_TRY(pq__check(op->x, err));
-    return op->ops->next(op, out, err);
+    return op->x->q->explain == PQ_EXPLAIN_NONE ? op->ops->next(op, out, err) : pq__explain_next(op, out, err);
 }
 
 void pq__keep(struct op *op)

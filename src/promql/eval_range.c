@@ -1,8 +1,9 @@
 #include "promql/functions_def.h"
-#include "promql/kernels.h"
+#include "promql/range_hist.h"
 
 /* Functions over range vectors: one series at a time is decoded (or taken from a subquery), its windows are laid over
- * the samples once, and one kernel fills the whole column. */
+ * the samples once, and one kernel fills the whole column. What histograms among the samples change is in range_hist.c.
+ */
 
 struct range_op {
     struct op op;
@@ -16,12 +17,15 @@ struct range_op {
     struct batch sub_batch;
     size_t at;
     struct samples buf;
-    size_t cap;
+    size_t cap, h_cap;
+    struct pl_arena decoded; /* histograms of the series at hand */
     uint32_t *lo, *hi;
     struct windows w;
     size_t scratch_cap;
+    struct range_hist hist;
+    bool mixed;        /* the series at hand has histograms: w has its floats only */
     struct pq_pos pos; /* of the range argument, for annotations */
-    bool begun, keeps_name, bad_quantile, warns_counter, extended;
+    bool begun, keeps_name, bad_quantile, warns_counter;
     struct keytab seen; /* label sets handed out: two equal ones are an error */
 };
 
@@ -51,16 +55,57 @@ static pl_status range_begin(struct range_op *o, struct pl_err *err)
     return PL_OK;
 }
 
-static pl_status samples_room(struct range_op *o, size_t n, struct pl_err *err)
+static pl_status samples_room(struct range_op *o, size_t n, bool hists, struct pl_err *err)
 {
+    struct pl_arena *a = o->op.x->arena;
+
     if (n > o->cap) {
-        o->buf.t = pl_arena_new_array_try(o->op.x->arena, int64_t, n);
-        o->buf.v = pl_arena_new_array_try(o->op.x->arena, double, n);
+        o->buf.t = pl_arena_new_array_try(a, int64_t, n);
+        o->buf.v = pl_arena_new_array_try(a, double, n);
         if (o->buf.t == NULL || o->buf.v == NULL) {
             return pq__nomem(&o->op, err);
         }
         o->cap = n;
     }
+    if (hists && n > o->h_cap) {
+        o->buf.h = pl_arena_new_array_try(a, const struct hist *, n);
+        PQ_TRY_ALLOC(&o->op, o->buf.h);
+        o->h_cap = n;
+    }
+    return PL_OK;
+}
+
+/* A histogram that a subquery made: what came between it and the one before is unknown. */
+static pl_status from_subquery(const struct hist **out, struct range_op *o, const struct hist *h, struct pl_err *err)
+{
+    struct hist *own;
+
+    *out = h;
+    if (h == NULL || (h->hint != HIST_HINT_RESET && h->hint != HIST_HINT_NOT_RESET)) {
+        return PL_OK;
+    }
+    own = pl_arena_alloc_try(&o->decoded, sizeof(*own));
+    PQ_TRY_ALLOC(&o->op, own);
+    *own = *h;
+    own->hint = HIST_HINT_UNKNOWN;
+    *out = own;
+    return PL_OK;
+}
+
+static pl_status load_hists(struct range_op *o, const struct column *c, struct pl_err *err)
+{
+    struct grid g = o->sub->grid;
+    size_t n = 0;
+
+    PL_TRY(samples_room(o, g.n, true, err));
+    for (size_t i = 0; i < g.n; i++) {
+        if (pq_has(c, i)) {
+            PL_TRY(from_subquery(&o->buf.h[n], o, c->h[i], err));
+            o->buf.t[n] = grid_at(g, i);
+            o->buf.v[n++] = c->v[i];
+        }
+    }
+    o->buf.n = n;
     return PL_OK;
 }
 
@@ -70,7 +115,11 @@ static pl_status load_column(struct range_op *o, const struct column *c, struct 
     struct grid g = o->sub->grid;
     size_t n = 0;
 
-    PL_TRY(samples_room(o, g.n, err));
+    o->mixed = c->h != NULL;
+    if (o->mixed) {
+        return load_hists(o, c, err);
+    }
+    PL_TRY(samples_room(o, g.n, false, err));
     for (size_t i = 0; i < g.n; i++) {
         o->buf.t[n] = grid_at(g, i);
         o->buf.v[n] = c->v[i];
@@ -80,16 +129,28 @@ static pl_status load_column(struct range_op *o, const struct column *c, struct 
     return PL_OK;
 }
 
+static bool any_hist(const struct samples *s)
+{
+    for (size_t i = 0; s->h != NULL && i < s->n; i++) {
+        if (s->h[i] != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Fills buf with the next series that has samples; *more is false at the end. */
 static pl_status load_next(struct range_op *o, struct column *c, bool *more, struct pl_err *err)
 {
     *more = true;
+    pl_arena_reset(&o->decoded);
     if (o->sub == NULL) {
         while (o->at < o->sel.list.n) {
             size_t i = o->at++;
 
             PL_TRY(pq__decode_live(o->op.x, o->op.node, &o->sel, i, &o->buf, &o->cap, err));
             if (o->buf.n > 0) {
+                o->mixed = any_hist(&o->buf);
                 c->labels = o->sel.list.v[i].labels;
                 c->drop_name = false;
                 return PL_OK;
@@ -113,7 +174,7 @@ static pl_status load_next(struct range_op *o, struct column *c, bool *more, str
     return PL_OK;
 }
 
-static pl_status windows_begin(struct range_op *o, struct pl_err *err)
+static pl_status windows_begin(struct range_op *o, const struct column *c, struct pl_err *err)
 {
     if (o->buf.n > o->scratch_cap) {
         size_t cap = PL_MAX(o->buf.n, o->scratch_cap * 2);
@@ -125,8 +186,16 @@ static pl_status windows_begin(struct range_op *o, struct pl_err *err)
     o->w.t = o->buf.t;
     o->w.v = o->buf.v;
     o->w.n = o->buf.n;
+    if (PL_UNLIKELY(o->mixed)) {
+        PL_TRY(pq__range_hist_begin(&o->hist, &o->buf, &o->w, labels_get(c->labels, LABEL_METRIC_NAME), err));
+    }
     pq__windows_fill(o->lo, o->hi, &o->w);
     return PL_OK;
+}
+
+static uint64_t window_cost(const struct range_op *o, size_t i)
+{
+    return o->hi[i] - o->lo[i] + (o->mixed ? pq__range_hist_cost(&o->hist, i) : 0);
 }
 
 static void tally_windows(const struct range_op *o)
@@ -134,12 +203,12 @@ static void tally_windows(const struct range_op *o)
     uint64_t total = 0;
 
     for (size_t i = 0; i < o->op.grid.n; i++) {
-        total += o->hi[i] - o->lo[i];
+        total += window_cost(o, i);
     }
     o->tally->total += total;
     if (o->tally->per_step != NULL) {
         for (size_t i = 0; i < o->op.grid.n; i++) {
-            o->tally->per_step[i] += o->hi[i] - o->lo[i];
+            o->tally->per_step[i] += window_cost(o, i);
         }
     }
 }
@@ -151,10 +220,13 @@ static pl_status check_arguments(struct range_op *o, struct pl_err *err)
         for (size_t i = 0; i < o->op.grid.n; i++) {
             double sf = o->w.arg[0][i], tf = o->w.arg[1][i];
 
-            if (o->hi[i] > o->lo[i] && (sf <= 0 || sf >= 1)) {
+            if (window_cost(o, i) == 0) {
+                continue;
+            }
+            if (sf <= 0 || sf >= 1) {
                 return pl_fail(err, PL_EXEC, "invalid smoothing factor. Expected: 0 < sf < 1, got: %f", sf);
             }
-            if (o->hi[i] > o->lo[i] && (tf <= 0 || tf >= 1)) {
+            if (tf <= 0 || tf >= 1) {
                 return pl_fail(err, PL_EXEC, "invalid trend factor. Expected: 0 < tf < 1, got: %f", tf);
             }
         }
@@ -163,7 +235,7 @@ static pl_status check_arguments(struct range_op *o, struct pl_err *err)
         double q = o->w.arg[0][i];
 
         if (o->hi[i] > o->lo[i] && !(q >= 0 && q <= 1)) {
-            pq__note_quantile(o->op.x, o->op.node->call.args[0]->pos, q);
+            pq__note_quantile(o->op.x, pq__unparen(o->op.node->call.args[0])->pos, q);
         }
     }
     return PL_OK;
@@ -175,20 +247,23 @@ static bool name_says_counter(pl_str name)
            pl_str_ends(name, PL_STR("_count")) || pl_str_ends(name, PL_STR("_bucket"));
 }
 
+/* rate or increase of floats: does the series look like a counter? */
+static void note_counter(struct range_op *o, struct labels ls)
+{
+    pl_str name = labels_get(ls, LABEL_METRIC_NAME);
+
+    if (name.n > 0 && !name_says_counter(name)) {
+        pq__note_named(o->op.x, true, o->pos,
+                       "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: ", name);
+    }
+}
+
 static pl_status range_finish(struct range_op *o, struct column *c, struct pl_err *err)
 {
     struct op *op = &o->op;
     uint32_t index;
     bool added;
 
-    if (o->warns_counter) {
-        pl_str name = labels_get(c->labels, LABEL_METRIC_NAME);
-
-        if (name.n > 0 && !name_says_counter(name)) {
-            pq__note_named(op->x, true, o->pos,
-                           "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: ", name);
-        }
-    }
     if (o->keeps_name) {
         return PL_OK;
     }
@@ -236,19 +311,45 @@ static pl_status run_kernel(struct range_op *o, double *out, struct pl_err *err)
     return PL_OK;
 }
 
+/* The column of the series at hand, in c->v and c->h; *cost is what its samples count for. */
+static pl_status range_column(struct range_op *o, struct column *c, uint64_t *cost, struct pl_err *err)
+{
+    size_t floats = 0;
+
+    PL_TRY(windows_begin(o, c, err));
+    tally_windows(o);
+    PL_TRY(check_arguments(o, err));
+    c->v = pq__col_take(&o->op);
+    PQ_TRY_ALLOC(&o->op, c->v);
+    c->h = NULL;
+    PL_TRY(run_kernel(o, c->v, err));
+    if (PL_UNLIKELY(o->mixed)) {
+        PL_TRY(pq__range_hist_finish(&o->hist, &o->w, c, err));
+    }
+    for (size_t i = 0; i < o->op.grid.n; i++) {
+        floats += !pq_is_absent(c->v[i]);
+    }
+    if (o->warns_counter && floats > 0) {
+        note_counter(o, c->labels);
+    }
+    *cost = c->h != NULL ? pq__col_cost(c, o->op.grid.n) : floats;
+    return PL_OK;
+}
+
 static pl_status range_next(struct op *op, struct batch *out, struct pl_err *err)
 {
     struct range_op *o = (struct range_op *)op;
-    size_t max = op->batch_max, points = 0, seen = 0;
+    size_t max = op->batch_max, seen = 0;
+    uint64_t points = 0;
 
     if (!o->begun) {
         PL_TRY(range_begin(o, err));
     }
     PL_TRY(pq__cols_begin(op, err));
     out->col = op->cols;
-    while (out->n < max) {
-        struct column c = {0};
-        size_t count = 0;
+    while (out->n < max && !pq__hists_full(op)) {
+        struct column c;
+        uint64_t cost = 0;
         bool more;
 
         PL_TRY(load_next(o, &c, &more, err));
@@ -258,20 +359,12 @@ static pl_status range_next(struct op *op, struct batch *out, struct pl_err *err
         if (seen++ % max == max - 1) {
             PL_TRY(pq__check(op->x, err));
         }
-        PL_TRY(windows_begin(o, err));
-        tally_windows(o);
-        PL_TRY(check_arguments(o, err));
-        c.v = pq__col_take(op);
-        PQ_TRY_ALLOC(op, c.v);
-        PL_TRY(run_kernel(o, c.v, err));
-        for (size_t i = 0; i < op->grid.n; i++) {
-            count += !pq_is_absent(c.v[i]);
-        }
-        if (count == 0) {
+        PL_TRY(range_column(o, &c, &cost, err));
+        if (cost == 0) {
             pq__col_untake(op);
             continue;
         }
-        points += count;
+        points += cost;
         PL_TRY(range_finish(o, &c, err));
         out->col[out->n++] = c;
     }
@@ -286,8 +379,9 @@ static pl_status extended_kernel(struct range_op *o, const struct pq_node *n, co
     if (!sel->selector.anchored && !sel->selector.smoothed) {
         return PL_OK;
     }
-    o->extended = true;
+    o->w.before_ms = o->op.x->q->lookback_ms;
     if (sel->selector.anchored) {
+        o->hist.anchored = true;
         o->kernel = pq__window_kernel_anchored(o->func);
         if (o->kernel == NULL) {
             return pl_fail(
@@ -297,6 +391,8 @@ static pl_status extended_kernel(struct range_op *o, const struct pq_node *n, co
         }
         return PL_OK;
     }
+    o->w.after_ms = o->op.x->q->lookback_ms;
+    o->hist.smoothed = true;
     o->kernel = pq__window_kernel_smoothed(o->func);
     if (o->kernel == NULL) {
         return pl_fail(err, PL_EXEC, "smoothed modifier can only be used with: delta, increase, rate - not with %s",
@@ -323,8 +419,8 @@ static pl_status range_from_selector(struct range_op *o, const struct pq_node *m
     o->w.ref0_ms = pq__ref(when, s.grid, 0);
     o->w.ref_step_ms = when.fixed ? 0 : s.grid.step_ms;
     w.range_ms = range_ms;
-    w.mint_ms = o->w.ref0_ms - range_ms + 1 - (o->extended ? x->q->lookback_ms : 0);
-    w.maxt_ms = pq__ref(when, s.grid, s.grid.n - 1) + (sel->selector.smoothed ? x->q->lookback_ms : 0);
+    w.mint_ms = o->w.ref0_ms - range_ms + 1 - o->w.before_ms;
+    w.maxt_ms = pq__ref(when, s.grid, s.grid.n - 1) + o->w.after_ms;
     PL_TRY(pq__select(&o->sel, x, sel, w, err));
     o->op.batch_max = PL_MAX(PL_MIN(o->op.batch_max, o->sel.list.n), (size_t)1);
     return PL_OK;
@@ -349,7 +445,10 @@ static pl_status range_from_subquery(struct range_op *o, const struct pq_node *m
 pl_status pq__make_range_call(struct op **out, struct exec *x, const struct pq_node *n, struct scope s,
                               struct pl_err *err)
 {
+    /* COMPAT: Prometheus puts what it says about a subquery at the beginning of the query */
+    static const struct pq_pos no_pos = {0};
     struct range_op *o = pl_arena_zero_try(x->arena, sizeof(*o));
+    const struct pq_node *first;
     size_t args = 0;
 
     if (o == NULL) {
@@ -360,10 +459,13 @@ pl_status pq__make_range_call(struct op **out, struct exec *x, const struct pq_n
     o->func = n->call.func->kernel;
     o->kernel = pq__window_kernel(o->func);
     o->seen.a = x->arena;
+    pl_arena_init_child(&o->decoded, x->arena);
+    o->buf.hist_arena = &o->decoded;
+    first = pq__unparen(n->call.args[0]);
+    pq__range_hist_init(&o->hist, &o->op, o->func, first->kind == PQ_SUBQUERY ? no_pos : first->pos);
     o->keeps_name = o->func == PQ_FN_LAST_OVER_TIME || o->func == PQ_FN_FIRST_OVER_TIME;
     o->warns_counter = o->func == PQ_FN_RATE || o->func == PQ_FN_INCREASE;
-    o->w = (struct windows){
-        .steps = s.grid.n, .ts0_ms = s.grid.start_ms, .ts_step_ms = s.grid.step_ms, .lookback_ms = x->q->lookback_ms};
+    o->w = (struct windows){.steps = s.grid.n, .ts0_ms = s.grid.start_ms, .ts_step_ms = s.grid.step_ms};
     if (o->kernel == NULL) {
         return pl_fail(err, PL_UNIMPLEMENTED, "function \"%s\" is not implemented yet", n->call.func->name);
     }
@@ -374,7 +476,7 @@ pl_status pq__make_range_call(struct op **out, struct exec *x, const struct pq_n
             o->pos = a->pos;
             PL_TRY(range_from_selector(o, a, n, s, err));
         } else if (a->kind == PQ_SUBQUERY) {
-            o->pos = a->pos;
+            o->pos = no_pos;
             PL_TRY(range_from_subquery(o, a, s, err));
         } else if (a->type == PQ_SCALAR && args < 2) {
             PL_TRY(pq__plan(&o->arg[args++], x, a, s, err));

@@ -1,4 +1,5 @@
-#include "promql/eval.h"
+#include "promql/hist_stats.h"
+#include "promql/range_hist.h"
 
 /* Instant vector selectors, and what every reader of stored series shares. */
 
@@ -17,7 +18,8 @@ pl_status pq__select(struct selection *out, struct exec *x, const struct pq_node
                                       .cancel = x->q->cancel};
     pl_status st;
 
-    *out = (struct selection){.mint_ms = w.mint_ms, .maxt_ms = w.maxt_ms};
+    *out = (struct selection){
+        .mint_ms = w.mint_ms, .maxt_ms = w.maxt_ms, .only_stats = pq__only_stats(x->q->expr, selector)};
     st = x->source->ops->select(x->source, x->arena, &sel, &out->list, err);
     if (st != PL_OK) {
         if (st == PL_CANCELED) {
@@ -28,6 +30,7 @@ pl_status pq__select(struct selection *out, struct exec *x, const struct pq_node
         }
         return st;
     }
+    pq__explain_selected(x, &out->list);
     x->stats.series_fetched += out->list.n;
     for (size_t i = 0; i < out->list.n; i++) {
         const struct series_view *s = &out->list.v[i];
@@ -45,7 +48,7 @@ static pl_status decode(struct exec *x, const struct pq_node *n, const struct se
 {
     pl_status st = series_decode(&sel->list.v[i], sel->mint_ms, sel->maxt_ms, x->arena, buf, cap, err);
 
-    if (st == PL_LIMIT) {
+    if (st == PL_LIMIT || (st == PL_OK && sel->only_stats && !pq__strip_buckets(buf))) {
         return pq__nomem_node(x, n, err);
     }
     if (st != PL_OK) {
@@ -144,33 +147,108 @@ static pl_status instant_fill_hists(struct column *c, struct selector_op *o, siz
 }
 
 /* smoothed: the value at the step itself, on the line between its neighbours within the lookback on either side. */
+static double smoothed_value(const struct samples *s, size_t at, int64_t ref, bool before, bool after)
+{
+    const int64_t *t = s->t;
+    const double *v = s->v;
+
+    if (after && t[at] == ref) {
+        return v[at];
+    }
+    if (before && after) {
+        return v[at - 1] + (v[at] - v[at - 1]) * (double)(ref - t[at - 1]) / (double)(t[at] - t[at - 1]);
+    }
+    return before ? v[at - 1] : pq_absent();
+}
+
 static size_t smoothed_fill(double *restrict out, const struct selector_op *o)
 {
     const int64_t *t = o->buf.t;
-    const double *v = o->buf.v;
     struct grid g = o->op.grid;
     int64_t lookback = o->op.x->q->lookback_ms;
     size_t at = 0, count = 0; /* t[at] is the first sample at or after the step */
 
     for (size_t i = 0; i < g.n; i++) {
         int64_t ref = pq__ref(o->when, g, i);
-        bool before, after;
 
         while (at < o->buf.n && t[at] < ref) {
             at++;
         }
-        before = at > 0 && t[at - 1] > ref - lookback;
-        after = at < o->buf.n && t[at] <= ref + lookback;
-        if (after && t[at] == ref) {
-            out[i] = v[at];
-        } else if (before && after) {
-            out[i] = v[at - 1] + (v[at] - v[at - 1]) * (double)(ref - t[at - 1]) / (double)(t[at] - t[at - 1]);
-        } else {
-            out[i] = before ? v[at - 1] : pq_absent();
-        }
+        out[i] = smoothed_value(&o->buf, at, ref, at > 0 && t[at - 1] > ref - lookback,
+                                at < o->buf.n && t[at] <= ref + lookback);
         count += !pq_is_absent(out[i]);
     }
     return count;
+}
+
+/* The same between histograms; those of a counter that was reset in between rise from zero. */
+static pl_status smoothed_hist(const struct hist **out, struct selector_op *o, size_t at, int64_t ref, bool before,
+                               bool after, unsigned *met, struct pl_err *err)
+{
+    const struct samples *s = &o->buf;
+    struct pl_arena *a = pq__hists(&o->op);
+    const struct hist *l = before ? s->h[at - 1] : NULL, *r = after ? s->h[at] : NULL;
+    struct hist *carried;
+    bool reset = false;
+
+    *out = NULL;
+    if (after && s->t[at] == ref) {
+        *out = r;
+    } else if (before && after) {
+        if (hist_is_custom(l) != hist_is_custom(r)) {
+            *met |= 1u << RANGE_NOTE_SCHEMAS;
+            return PL_OK;
+        }
+        if ((l->hint != HIST_HINT_GAUGE || r->hint != HIST_HINT_GAUGE) && hist_detect_reset(&reset, a, r, l) != 0) {
+            return pq__nomem(&o->op, err);
+        }
+        return pq__hist_between(out, &o->op, a, (struct hist_point){s->t[at - 1], l}, (struct hist_point){s->t[at], r},
+                                ref, reset, met, err);
+    } else if (before) {
+        carried = hist_copy(a, l);
+        PQ_TRY_ALLOC(&o->op, carried);
+        carried->hint = HIST_HINT_UNKNOWN;
+        *out = carried;
+    }
+    return PL_OK;
+}
+
+/* smoothed over a series with histograms: no value where both kinds lie within the lookback. */
+static pl_status smoothed_fill_hists(struct column *c, struct selector_op *o, size_t *count, struct pl_err *err)
+{
+    const struct samples *s = &o->buf;
+    struct grid g = o->op.grid;
+    int64_t lookback = o->op.x->q->lookback_ms;
+    size_t at = 0, lo = 0, hi = 0, kinds[2] = {0}; /* floats and histograms from lo to hi - 1, the lookback */
+    unsigned met = 0;
+
+    *count = 0;
+    c->h = pq__hist_column(&o->op);
+    PQ_TRY_ALLOC(&o->op, c->h);
+    for (size_t i = 0; i < g.n; i++) {
+        int64_t ref = pq__ref(o->when, g, i);
+
+        for (; hi < s->n && s->t[hi] <= ref + lookback; hi++) {
+            kinds[s->h[hi] != NULL]++;
+        }
+        for (; lo < hi && s->t[lo] <= ref - lookback; lo++) {
+            kinds[s->h[lo] != NULL]--;
+        }
+        while (at < s->n && s->t[at] < ref) {
+            at++;
+        }
+        c->v[i] = pq_absent();
+        if (kinds[0] > 0 && kinds[1] > 0) {
+            met |= 1u << RANGE_NOTE_MIXED;
+        } else if (kinds[1] > 0) {
+            PL_TRY(smoothed_hist(&c->h[i], o, at, ref, at > lo, at < hi, &met, err));
+        } else {
+            c->v[i] = smoothed_value(s, at, ref, at > lo, at < hi);
+        }
+        *count += pq_has(c, i);
+    }
+    pq__range_notes(o->op.x, met, o->op.node->pos, labels_get(c->labels, LABEL_METRIC_NAME));
+    return PL_OK;
 }
 
 static void tally_present(struct tally *tally, const struct column *c, size_t n, uint64_t cost)
@@ -208,7 +286,7 @@ static pl_status selector_next(struct op *op, struct batch *out, struct pl_err *
         PQ_TRY_ALLOC(op, c.v);
         count = o->smoothed ? smoothed_fill(c.v, o) : instant_fill(c.v, o);
         if (PL_UNLIKELY(o->buf.h != NULL)) {
-            PL_TRY(instant_fill_hists(&c, o, &count, err));
+            PL_TRY(o->smoothed ? smoothed_fill_hists(&c, o, &count, err) : instant_fill_hists(&c, o, &count, err));
         }
         if (count == 0) {
             pq__col_untake(op);
@@ -216,7 +294,9 @@ static pl_status selector_next(struct op *op, struct batch *out, struct pl_err *
         }
         cost = c.h != NULL ? pq__col_cost(&c, op->grid.n) : count;
         points += cost;
-        tally_present(o->tally, &c, op->grid.n, cost);
+        if (!o->smoothed) { /* COMPAT: Prometheus does not count those */
+            tally_present(o->tally, &c, op->grid.n, cost);
+        }
         out->col[out->n++] = c;
     }
     return pq__count_samples(op->x, points, err);

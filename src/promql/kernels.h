@@ -49,7 +49,8 @@ static inline double go_max(double a, double b)
     return a == b ? (signbit(a) ? b : a) : a > b ? a : b;
 }
 
-/* The windows of one series over all steps. Window i holds samples lo[i] .. hi[i]-1, ref(i) - range < t <= ref(i). */
+/* The windows of one series over all steps. Window i holds samples lo[i] .. hi[i]-1, those with
+ * ref(i) - range - before < t <= ref(i) + after. */
 struct windows {
     const int64_t *t;
     const double *v;
@@ -58,7 +59,8 @@ struct windows {
     size_t steps;
     int64_t ref0_ms, ref_step_ms; /* ref(i) = ref0 + i * ref_step; ref_step is 0 under @ */
     int64_t ts0_ms, ts_step_ms;   /* evaluation times */
-    int64_t range_ms, lookback_ms;
+    int64_t range_ms;
+    int64_t before_ms, after_ms; /* anchored and smoothed: how far the windows reach beyond the range */
     const double *arg[2]; /* scalar arguments, one value a step; NULL: none */
     double *scratch;      /* room for 2 * n */
 };
@@ -69,6 +71,8 @@ typedef void (*window_fn)(const struct windows *w, double *out);
 window_fn pq__window_kernel(int func);          /* NULL: not a range function that exists */
 window_fn pq__window_kernel_anchored(int func); /* NULL: not allowed */
 window_fn pq__window_kernel_smoothed(int func); /* NULL: not allowed */
+/* The points of an anchored or smoothed range as a result, its edges among them; t and v have room for w->n + 2. */
+size_t pq__extended_points(int64_t *t, double *v, const struct windows *w);
 void pq__rate(const struct windows *w, double *out);
 void pq__increase(const struct windows *w, double *out);
 void pq__delta(const struct windows *w, double *out);
@@ -89,6 +93,7 @@ void pq__sort_values(double *v, size_t n); /* NaN first */
 double pq__log(double x);
 double pq__log2(double x);
 double pq__log10(double x);
+double pq__exp2(double x);
 double pq__pow(double x, double y);
 
 /* a op b of two present values. */

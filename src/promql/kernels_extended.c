@@ -1,8 +1,8 @@
 #include "promql/functions_def.h"
-#include "promql/kernels.h"
+#include "promql/kernels_rate.h"
 
-/* anchored and smoothed ranges: samples outside the window, up to the lookback away, tell the values at its edges.
- * Spec prometheus.md 4.3, last paragraph. */
+/* anchored and smoothed ranges: samples outside the range, up to the lookback away, tell the values at its edges. The
+ * windows hold those samples too. Spec prometheus.md 4.3, last paragraph. */
 
 struct span {
     const int64_t *t;
@@ -11,30 +11,12 @@ struct span {
     int64_t from_ms, to_ms; /* the range itself */
 };
 
-/* First index in [0, n) with t > ms, or n. */
-static size_t first_after(const int64_t *t, size_t n, int64_t ms)
+static struct span span_at(const struct windows *w, size_t i)
 {
-    size_t lo = 0, hi = n;
+    int64_t to = w->ref0_ms + (int64_t)i * w->ref_step_ms;
+    uint32_t lo = w->lo[i];
 
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-
-        if (t[mid] > ms) {
-            hi = mid;
-        } else {
-            lo = mid + 1;
-        }
-    }
-    return lo;
-}
-
-static struct span span_at(const struct windows *w, size_t i, bool smoothed)
-{
-    int64_t to = w->ref0_ms + (int64_t)i * w->ref_step_ms, from = to - w->range_ms;
-    size_t lo = first_after(w->t, w->n, from - w->lookback_ms);
-    size_t hi = first_after(w->t, w->n, smoothed ? to + w->lookback_ms : to);
-
-    return (struct span){.t = w->t + lo, .v = w->v + lo, .n = hi - lo, .from_ms = from, .to_ms = to};
+    return (struct span){.t = w->t + lo, .v = w->v + lo, .n = w->hi[i] - lo, .from_ms = to - w->range_ms, .to_ms = to};
 }
 
 /* The value at t_ms on the line from sample i to i + 1; a counter that was reset starts from 0. */
@@ -50,12 +32,12 @@ static double between(const struct span *s, size_t i, int64_t t_ms, bool counter
 
 static double rise_of(const struct span *s, bool counter, bool smoothed)
 {
-    size_t last = s->n - 1, first = first_after(s->t, last, s->from_ms), end;
+    size_t last = s->n - 1, first = pq__first_after(s->t, last, s->from_ms), end;
     double left, right, rise, prev, added = 0;
 
     first = first > 0 ? first - 1 : 0;
     if (smoothed) {
-        last = first_after(s->t, last, s->to_ms - 1);
+        last = pq__first_after(s->t, last, s->to_ms - 1);
     }
     if (s->t[last] <= s->from_ms || (smoothed && s->t[first] > s->to_ms)) {
         return pq_absent();
@@ -83,10 +65,10 @@ struct extended_kind {
 
 static void extended_run(const struct windows *w, double *out, struct extended_kind k)
 {
-    double range_s = (double)(w->range_ms / 1000) + (double)(w->range_ms % 1000 * 1000000) / 1e9;
+    double range_s = pq__range_seconds(w);
 
     for (size_t i = 0; i < w->steps; i++) {
-        struct span s = span_at(w, i, k.smoothed);
+        struct span s = span_at(w, i);
 
         out[i] = s.n == 0 ? pq_absent() : rise_of(&s, k.counter, k.smoothed);
         if (k.rate && !pq_is_absent(out[i])) {
@@ -123,8 +105,8 @@ static void k_smoothed_delta(const struct windows *w, double *out)
 static void anchored_count(const struct windows *w, double *out, bool resets)
 {
     for (size_t i = 0; i < w->steps; i++) {
-        struct span s = span_at(w, i, false);
-        size_t first = first_after(s.t, s.n, s.from_ms), count = 0;
+        struct span s = span_at(w, i);
+        size_t first = pq__first_after(s.t, s.n, s.from_ms), count = 0;
 
         if (first >= s.n) {
             out[i] = pq_absent();
@@ -146,6 +128,36 @@ static void k_anchored_changes(const struct windows *w, double *out)
 static void k_anchored_resets(const struct windows *w, double *out)
 {
     anchored_count(w, out, true);
+}
+
+size_t pq__extended_points(int64_t *t, double *v, const struct windows *w)
+{
+    const struct span s = span_at(w, 0);
+    bool smoothed = w->after_ms > 0;
+    size_t last = s.n - 1, first, n = 1;
+
+    if (s.n == 0) {
+        return 0;
+    }
+    first = pq__first_after(s.t, last, s.from_ms);
+    first = first > 0 ? first - 1 : 0;
+    if (smoothed) {
+        last = pq__first_after(s.t, last, s.to_ms - 1);
+    }
+    if (s.t[last] <= s.from_ms) {
+        return 0;
+    }
+    t[0] = s.from_ms;
+    v[0] = smoothed && s.t[first] < s.from_ms ? between(&s, first, s.from_ms, false) : s.v[first];
+    for (size_t i = first; i <= last; i++) {
+        if (s.t[i] > s.from_ms && s.t[i] < s.to_ms) {
+            t[n] = s.t[i];
+            v[n++] = s.v[i];
+        }
+    }
+    t[n] = s.to_ms;
+    v[n++] = smoothed && last > 0 && s.t[last] > s.to_ms ? between(&s, last - 1, s.to_ms, false) : s.v[last];
+    return n;
 }
 
 window_fn pq__window_kernel_anchored(int func)

@@ -98,3 +98,26 @@ double pq__pow(double x, double y)
     }
     return ldexp(a, (int)PL_MIN(PL_MAX(a_exponent, (int64_t)-100000), (int64_t)100000));
 }
+
+/* 2^x: x = k + t, 2^t = e^r with r = t ln 2 kept in two parts, and e^r by fdlibm's rational approximation (e_exp.c). */
+double pq__exp2(double x)
+{
+    static const double ln2_hi = 6.93147180369123816490e-01, ln2_lo = 1.90821492927058770002e-10;
+    double t, hi, lo, r, r2, c;
+    int k;
+
+    if (!(x >= -1074 && x <= 1023.9999999999999)) {
+        return isnan(x) ? x : x > 0 ? HUGE_VAL : 0;
+    }
+    k = (int)(x > 0 ? x + 0.5 : x - 0.5);
+    t = x - k;
+    hi = t * ln2_hi;
+    lo = -t * ln2_lo;
+    r = hi - lo;
+    r2 = r * r;
+    c = r - r2 * (1.66666666666666657415e-01 +
+                  r2 * (-2.77777777770155933842e-03 +
+                        r2 * (6.61375632143793436117e-05 +
+                              r2 * (-1.65339022054652515390e-06 + r2 * 4.13813679705723846039e-08))));
+    return ldexp(1 - ((lo - (r * c) / (2 - c)) - hi), k);
+}

@@ -138,7 +138,7 @@ WINDOW_KERNEL(k_stddev, sqrt(variance_of(v, n)))
 WINDOW_KERNEL(k_changes, changes_of(v, n))
 WINDOW_KERNEL(k_resets, resets_of(v, n))
 WINDOW_KERNEL(k_ts_first, (double)t[0] / 1000)
-WINDOW_KERNEL(k_ts_last, (double)t[n - 1] / 1000)
+WINDOW_KERNEL(k_ts_last, (double)PL_MAX(t[n - 1], INT64_C(0)) / 1000) /* COMPAT: nothing before 1970 */
 WINDOW_KERNEL(k_ts_min, ts_of_extreme(t, v, n, false))
 WINDOW_KERNEL(k_ts_max, ts_of_extreme(t, v, n, true))
 

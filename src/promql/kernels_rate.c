@@ -1,12 +1,7 @@
-#include "promql/kernels.h"
+#include "promql/kernels_rate.h"
 
 /* rate, increase and delta: spec prometheus.md 4.3. The order of operations is Prometheus's: it decides the last bits.
  */
-
-struct rate_kind {
-    bool counter;
-    double range_s; /* 0: not divided by time */
-};
 
 /* Indices i with v[i] < v[i-1], ascending; returns how many. */
 static size_t resets_find(uint32_t *at, const double *v, size_t n)
@@ -20,35 +15,6 @@ static size_t resets_find(uint32_t *at, const double *v, size_t n)
     return count;
 }
 
-static inline double extrapolate(double rise, double first, double to_start, double to_end, double sampled, double gaps,
-                                 struct rate_kind k)
-{
-    double gap = sampled / gaps;
-    double limit = gap * 1.1;
-    double factor = 1.0;
-
-    if (to_start >= limit) {
-        to_start = gap / 2;
-    }
-    if (k.counter && rise > 0 && first >= 0) {
-        double to_zero = sampled * (first / rise);
-
-        if (to_zero < to_start) {
-            to_start = to_zero;
-        }
-    }
-    if (to_end >= limit) {
-        to_end = gap / 2;
-    }
-    if (sampled != 0) {
-        factor = (sampled + to_start + to_end) / sampled;
-    }
-    if (k.range_s != 0) {
-        factor /= k.range_s;
-    }
-    return rise * factor;
-}
-
 static inline void rate_run(const struct windows *w, double *restrict out, struct rate_kind k)
 {
     uint32_t *resets = (uint32_t *)(void *)w->scratch;
@@ -59,6 +25,7 @@ static inline void rate_run(const struct windows *w, double *restrict out, struc
     for (size_t i = 0; i < w->steps; i++) {
         uint32_t lo = w->lo[i], hi = w->hi[i], last = hi - 1;
         int64_t ref = w->ref0_ms + (int64_t)i * w->ref_step_ms;
+        struct rate_span span;
         double rise;
 
         if (hi - lo < 2) {
@@ -72,20 +39,17 @@ static inline void rate_run(const struct windows *w, double *restrict out, struc
         for (size_t r = next; r < reset_count && resets[r] < hi; r++) {
             rise += v[resets[r] - 1];
         }
-        out[i] = extrapolate(rise, v[lo], (double)(t[lo] - (ref - w->range_ms)) / 1000, (double)(ref - t[last]) / 1000,
-                             (double)(t[last] - t[lo]) / 1000, (double)(last - lo), k);
+        span = (struct rate_span){.to_start = (double)(t[lo] - (ref - w->range_ms)) / 1000,
+                                  .to_end = (double)(ref - t[last]) / 1000,
+                                  .sampled = (double)(t[last] - t[lo]) / 1000,
+                                  .gaps = (double)(last - lo)};
+        out[i] = rise * pq__rate_factor(rise, v[lo], span, k);
     }
-}
-
-/* Go's Duration.Seconds() of a whole number of milliseconds. */
-static double range_seconds(const struct windows *w)
-{
-    return (double)(w->range_ms / 1000) + (double)(w->range_ms % 1000 * 1000000) / 1e9;
 }
 
 void pq__rate(const struct windows *w, double *out)
 {
-    rate_run(w, out, (struct rate_kind){.counter = true, .range_s = range_seconds(w)});
+    rate_run(w, out, (struct rate_kind){.counter = true, .range_s = pq__range_seconds(w)});
 }
 
 void pq__increase(const struct windows *w, double *out)
@@ -134,9 +98,9 @@ void pq__windows_fill(uint32_t *restrict lo, uint32_t *restrict hi, const struct
     int64_t ref = w->ref0_ms;
 
     for (size_t i = 0; i < w->steps; i++) {
-        int64_t from = ref - w->range_ms;
+        int64_t from = ref - w->range_ms - w->before_ms, to = ref + w->after_ms;
 
-        while (b < n && t[b] <= ref) {
+        while (b < n && t[b] <= to) {
             b++;
         }
         while (a < b && t[a] <= from) {

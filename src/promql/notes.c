@@ -1,14 +1,27 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "codec/float_text.h"
-#include "promql/eval.h"
+#include "promql/eval_histogram.h"
 
 #include <stdio.h>
 
 /* Annotations: deduplicated by text. An annotation is no reason to fail: without memory it is left out, and the query
  * meets its limit soon enough. */
 
-/* The annotation of this text (in x->text), which is added when new. */
+/* Does Prometheus come to position a after it came to b? What encloses comes after what it encloses, else what stands
+ * first comes first. Calls over subqueries say what they say at 0 (eval_range.c). */
+static bool comes_after(struct pq_pos a, struct pq_pos b)
+{
+    bool around = a.start <= b.start && a.end >= b.end, inside = b.start <= a.start && b.end >= a.end;
+
+    if (a.end == 0 || b.end == 0) {
+        return a.end == 0;
+    }
+    return around || (!inside && a.start > b.start);
+}
+
+/* The annotation of this text (in x->text), which is added when new. Of several positions the last counts, but for
+ * those that gather details. */
 static struct note *note_put(struct exec *x, bool is_info, struct pq_pos pos)
 {
     uint64_t hash = pl_hash64(x->text.p, x->text.n);
@@ -16,6 +29,9 @@ static struct note *note_put(struct exec *x, bool is_info, struct pq_pos pos)
 
     for (size_t i = 0; i < x->note_count; i++) {
         if (x->notes[i].hash == hash && pl_str_eq(x->notes[i].text, pl_buf_view(&x->text))) {
+            if (x->notes[i].count == 0 && comes_after(pos, x->notes[i].d.pos)) {
+                x->notes[i].d.pos = pos;
+            }
             return &x->notes[i];
         }
     }
@@ -81,6 +97,14 @@ static void for_metric(struct pl_buf *b, pl_str name)
         pl_buf_cstr(b, " for metric name ");
         pl_buf_quoted(b, name);
     }
+}
+
+void pq__note_for_metric(struct exec *x, bool is_info, struct pq_pos pos, const char *text, pl_str name)
+{
+    note_begin(x, is_info);
+    pl_buf_cstr(&x->text, text);
+    for_metric(&x->text, name);
+    (void)note_put(x, is_info, pos);
 }
 
 void pq__note_bad_bucket(struct exec *x, struct pq_pos pos, pl_str le, pl_str name)

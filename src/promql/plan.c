@@ -301,6 +301,11 @@ static pl_status plan_call(struct op **out, struct exec *x, const struct pq_node
     case PQ_FN_HISTOGRAM_QUANTILE:
     case PQ_FN_HISTOGRAM_QUANTILES:
     case PQ_FN_HISTOGRAM_FRACTION:
+    case PQ_FN_HISTOGRAM_COUNT:
+    case PQ_FN_HISTOGRAM_SUM:
+    case PQ_FN_HISTOGRAM_AVG:
+    case PQ_FN_HISTOGRAM_STDDEV:
+    case PQ_FN_HISTOGRAM_STDVAR:
         return pq__make_histogram_call(out, x, n, s, err);
     case PQ_FN_SORT:
     case PQ_FN_SORT_DESC:
@@ -371,7 +376,7 @@ static pl_status plan_node(struct op **out, struct exec *x, const struct pq_node
 }
 
 /* The highest parts of the tree that do not depend on the step are evaluated once. Depth is bounded by the parser. */
-pl_status pq__plan(struct op **out, struct exec *x, const struct pq_node *node, struct scope s, struct pl_err *err)
+static pl_status plan(struct op **out, struct exec *x, const struct pq_node *node, struct scope s, struct pl_err *err)
 {
     const struct pq_node *n = pq__unparen(node);
     struct scope once = s;
@@ -386,4 +391,13 @@ pl_status pq__plan(struct op **out, struct exec *x, const struct pq_node *node, 
     }
     PL_TRY(plan_node(out, x, n, once, err));
     return pq__make_repeat(out, *out, once.tally, s, err);
+}
+
+pl_status pq__plan(struct op **out, struct exec *x, const struct pq_node *node, struct scope s, struct pl_err *err)
+{
+    struct op *reader = x->planning;
+    pl_status st = plan(out, x, node, s, err);
+
+    x->planning = reader;
+    return st;
 }

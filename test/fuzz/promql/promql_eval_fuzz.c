@@ -1,6 +1,6 @@
 /* Any query over a small store ends within its limits, and a range query's step gives the same bits as an instant query
  * at that time (where the query has no part that is meant to differ). Results are sorted or unique as promised. */
-#include "../../unit/promql/mem_source.h"
+#include "promqltest/mem_source.h"
 #include "base/clock.h"
 #include "promql/engine.h"
 

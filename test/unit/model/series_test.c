@@ -1,3 +1,4 @@
+#include "codec/hist_chunk.h"
 #include "codec/xor_chunk.h"
 #include "model/series.h"
 
@@ -116,13 +117,156 @@ static void stated_times_may_lie(void **state)
     assert_true(s.v[10] == 10);
 }
 
-static void other_encodings_are_skipped(void **state)
+static void unknown_encodings_are_named(void **state)
 {
     struct chunk_view c[2] = {chunk(0, 10, 20, 0), chunk(200, 10, 20, 100)};
+    struct series_view s = {.chunks = c, .chunk_count = 2};
+    struct samples buf = {.n = 0};
+    struct pl_err err;
+    size_t cap = 0;
 
     (void)state;
-    c[0].encoding = 2;
-    assert_int_equal(decode(c, 2, 0, 1000).n, 20);
+    c[0].encoding = 4;
+    assert_int_equal(series_decode(&s, 0, 1000, &arena, &buf, &cap, &err), PL_CORRUPT);
+    assert_string_equal(err.msg, "chunk encoding 4 is not known");
+    assert_int_equal(decode(c, 2, 200, 1000).n, 20); /* outside the window it is not looked at */
+}
+
+/* ---- histograms ---- */
+
+/* A chunk of n histograms at t, t + step, ... with counts 1, 2, ... of `scale` observations; the one number `stale`
+ * (none: -1) is a stale marker. */
+static struct chunk_view hist_chunk(int64_t t, int64_t step, int n, double scale, uint8_t hint, int stale)
+{
+    static const int32_t at[] = {3};
+    struct hist_chunk_writer *w = NULL;
+    size_t size;
+
+    for (int i = 0; i < n; i++) {
+        double count = scale * (i + 1);
+        struct hist h = {.count = count, .sum = count, .pos = {at, &count, 1}, .hint = hint};
+
+        if (w == NULL) {
+            w = hist_chunk_begin(&arena, CHUNK_ENC_FLOAT_HISTOGRAM, &h);
+        }
+        if (i == stale) {
+            h = (struct hist){.sum = pl_f64_from_bits(PL_STALE_NAN_BITS), .hint = hint};
+        }
+        assert_true(hist_chunk_append(w, t + i * step, &h));
+    }
+    return (struct chunk_view){.data = hist_chunk_bytes(w, &size),
+                               .size = (uint32_t)size,
+                               .encoding = CHUNK_ENC_FLOAT_HISTOGRAM,
+                               .mint_ms = t,
+                               .maxt_ms = t + (n - 1) * step};
+}
+
+static void floats_and_histograms(void **state)
+{
+    struct chunk_view c[3] = {chunk(0, 10, 5, 7), hist_chunk(100, 10, 5, 2, HIST_HINT_UNKNOWN, 4), chunk(200, 10, 5, 9)};
+    struct samples s = decode(c, 3, 0, 1000);
+
+    (void)state;
+    assert_int_equal(s.n, 15);
+    assert_non_null(s.h);
+    for (size_t i = 0; i < 15; i++) {
+        bool is_hist = i >= 5 && i < 9;
+
+        assert_true((s.h[i] != NULL) == is_hist);
+        assert_true(pl_is_stale(s.v[i]) == (is_hist || i == 9)); /* a stale histogram is a stale float */
+        if (is_hist) {
+            assert_true(s.h[i]->count == 2 * (double)(i - 4) && s.h[i]->pos.n[0] == s.h[i]->count);
+            assert_int_equal(s.h[i]->hint, i == 5 ? HIST_HINT_UNKNOWN : HIST_HINT_NOT_RESET);
+        }
+    }
+    s = decode(c, 3, 110, 205);
+    assert_int_equal(s.n, 5);
+    assert_true(s.h[0]->count == 4 && s.h[0]->hint == HIST_HINT_NOT_RESET && s.h[4] == NULL && s.v[4] == 9);
+    s = decode(c, 3, 200, 1000);
+    assert_int_equal(s.n, 5);
+    assert_null(s.h); /* no chunk of histograms is in the window */
+}
+
+static void hist_column_comes_and_goes(void **state)
+{
+    struct chunk_view h = hist_chunk(0, 10, 300, 1, HIST_HINT_UNKNOWN, -1), f = chunk(0, 10, 300, 0);
+    struct series_view hs = {.chunks = &h, .chunk_count = 1}, fs = {.chunks = &f, .chunk_count = 1};
+    struct pl_arena hists;
+    struct samples buf = {.hist_arena = &hists};
+    const struct hist **column;
+    size_t cap = 0, used;
+
+    (void)state;
+    pl_arena_init(&hists, 0);
+    assert_int_equal(series_decode(&hs, 0, 10000, &arena, &buf, &cap, NULL), PL_OK);
+    column = buf.h;
+    assert_true(buf.n == 300 && column[299]->count == 300);
+    used = arena.used_bytes;
+    for (int i = 0; i < 50; i++) {
+        pl_arena_reset(&hists);
+        assert_int_equal(series_decode(&fs, 0, 10000, &arena, &buf, &cap, NULL), PL_OK);
+        assert_true(buf.n == 300 && buf.h == NULL && buf.v[299] == 299);
+        assert_int_equal(series_decode(&hs, 0, 10000, &arena, &buf, &cap, NULL), PL_OK);
+        assert_true(buf.n == 300 && buf.h == column && buf.h[299]->count == 300);
+    }
+    assert_int_equal(arena.used_bytes, used); /* histograms are in their own arena, columns are used again */
+    pl_arena_fini(&hists);
+}
+
+static void overlapping_histograms(void **state)
+{
+    static const uint8_t want[] = {HIST_HINT_UNKNOWN, HIST_HINT_NOT_RESET, HIST_HINT_UNKNOWN, HIST_HINT_UNKNOWN,
+                                   HIST_HINT_UNKNOWN, HIST_HINT_UNKNOWN};
+    struct chunk_view c[2] = {hist_chunk(0, 10, 4, 1, HIST_HINT_UNKNOWN, -1),
+                              hist_chunk(15, 10, 2, 100, HIST_HINT_UNKNOWN, -1)};
+    static const int64_t t[] = {0, 10, 15, 20, 25, 30};
+    struct samples s = decode(c, 2, 0, 1000);
+
+    (void)state;
+    assert_int_equal(s.n, 6);
+    for (size_t i = 0; i < 6; i++) {
+        assert_true(s.t[i] == t[i]);
+        assert_int_equal(s.h[i]->hint, want[i]);
+    }
+    assert_true(s.h[2]->count == 100 && s.h[3]->count == 3 && s.h[4]->count == 200);
+    /* Gauges stay gauges, and floats of the other chunk break the row too. */
+    c[0] = hist_chunk(0, 10, 4, 1, HIST_HINT_GAUGE, -1);
+    s = decode(c, 2, 0, 1000);
+    assert_true(s.h[0]->hint == HIST_HINT_GAUGE && s.h[3]->hint == HIST_HINT_GAUGE);
+    c[0] = hist_chunk(0, 10, 4, 1, HIST_HINT_UNKNOWN, -1);
+    c[1] = chunk(15, 10, 1, 5);
+    s = decode(c, 2, 0, 1000);
+    assert_int_equal(s.n, 5);
+    assert_true(s.h[2] == NULL && s.v[2] == 5);
+    assert_int_equal(s.h[1]->hint, HIST_HINT_NOT_RESET);
+    assert_int_equal(s.h[3]->hint, HIST_HINT_UNKNOWN);
+    assert_int_equal(s.h[4]->hint, HIST_HINT_NOT_RESET);
+    /* Equal times: the first chunk's sample wins. */
+    c[1] = hist_chunk(0, 10, 4, 100, HIST_HINT_UNKNOWN, -1);
+    s = decode(c, 2, 0, 1000);
+    assert_int_equal(s.n, 4);
+    for (size_t i = 0; i < 4; i++) {
+        assert_true(s.h[i]->count == (double)(i + 1));
+    }
+}
+
+static void histogram_limits(void **state)
+{
+    struct chunk_view c = hist_chunk(0, 10, 300, 1, HIST_HINT_UNKNOWN, -1);
+    struct series_view s = {.chunks = &c, .chunk_count = 1};
+    struct samples buf = {.n = 0};
+    struct pl_arena small;
+    struct pl_err err;
+    size_t cap = 0;
+
+    (void)state;
+    pl_arena_init(&small, 10000);
+    assert_int_equal(series_decode(&s, 0, 100, &small, &buf, &cap, &err), PL_LIMIT);
+    assert_string_equal(err.msg, "query memory limit");
+    pl_arena_fini(&small);
+    cap = 0;
+    c.size -= 3;
+    assert_int_equal(series_decode(&s, 0, 100, &arena, &buf, &cap, &err), PL_CORRUPT);
 }
 
 static void corrupt_and_limit(void **state)
@@ -244,9 +388,9 @@ static void merge_strings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(in_order_and_trimmed), T(overlapping_first_wins), T(stated_times_may_lie), T(other_encodings_are_skipped),
-        T(corrupt_and_limit),    T(buffer_is_reused),       T(merge_series),         T(merge_many_lists),
-        T(merge_strings),
+        T(in_order_and_trimmed), T(overlapping_first_wins), T(stated_times_may_lie), T(unknown_encodings_are_named),
+        T(floats_and_histograms), T(hist_column_comes_and_goes), T(overlapping_histograms), T(histogram_limits),
+        T(corrupt_and_limit), T(buffer_is_reused), T(merge_series), T(merge_many_lists), T(merge_strings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

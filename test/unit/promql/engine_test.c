@@ -1,7 +1,7 @@
 /* Limits, errors, immediate name removal, statistics and order: what the language files do not ask. */
 #include "base/clock.h"
-#include "mem_source.h"
 #include "promql/engine.h"
+#include "promqltest/mem_source.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -154,7 +154,7 @@ static void sample_limit(void **state)
     assert_string_equal(f->err.msg, "query processing would load too many samples into memory in query execution");
 }
 
-static void wrong_types_and_unimplemented(void **state)
+static void wrong_types(void **state)
 {
     struct fixture *f = *state;
 
@@ -162,8 +162,6 @@ static void wrong_types_and_unimplemented(void **state)
     assert_string_equal(f->err.msg,
                         "invalid expression type \"range vector\" for range query, must be Scalar or instant Vector");
     assert_int_equal(range(f, "\"text\"", 60), PL_INVALID);
-    assert_int_equal(instant(f, "histogram_count(m)", 0), PL_UNIMPLEMENTED);
-    assert_string_equal(f->err.msg, "function \"histogram_count\" is not implemented yet");
 }
 
 static void names_go_at_once(void **state)
@@ -275,6 +273,60 @@ static void annotations(void **state)
                           PL_STR("PromQL warning: quantile value should be between 0 and 1, got 2")));
 }
 
+static void explained_is(const struct pq_explained *e, const char *name, const char *expr, size_t children)
+{
+    struct pl_buf b;
+
+    pl_buf_init(&b, 0);
+    pq_print(&b, e->expr);
+    pl_buf_byte(&b, 0);
+    assert_string_equal(e->name, name);
+    assert_string_equal(b.p, expr);
+    assert_int_equal(e->child_count, children);
+    pl_buf_fini(&b);
+}
+
+static void explains(void **state)
+{
+    struct fixture *f = *state;
+    const struct pq_explained *e;
+    struct pq_query q = {.end_ms = 100000, .step_ms = 10000, .explain = PQ_EXPLAIN_PLAN};
+
+    add(f, "m", "x", 0, 200, 1, 1);
+    add(f, "m", "y", 0, 200, 1, 2);
+    add(f, "n", "x", 0, 5, 3, 0);
+    assert_int_equal(ask(f, "sum(rate(m[1m])) + count(n)", q), PL_OK);
+    e = f->result.explained;
+    assert_non_null(e);
+    assert_int_equal(f->result.series_count, 0);
+    explained_is(e, "vector matching", "sum(rate(m[1m])) + count(n)", 2);
+    explained_is(&e->children[0], "aggregation", "sum(rate(m[1m]))", 1);
+    explained_is(&e->children[0].children[0], "range function", "rate(m[1m])", 0);
+    explained_is(&e->children[1].children[0], "selector", "n", 0);
+    assert_int_equal(e->children[0].children[0].series, 2);
+    assert_int_equal(e->children[0].children[0].samples, 240); /* the chunks that the window touches */
+    assert_int_equal(e->children[1].children[0].samples, 5);
+    assert_int_equal(e->children[1].children[0].points, 0);
+
+    q.explain = PQ_EXPLAIN_ANALYZE;
+    assert_int_equal(ask(f, "sum(rate(m[1m])) + count(n)", q), PL_OK);
+    e = f->result.explained;
+    assert_int_equal(f->result.series_count, 1);
+    assert_int_equal(e->children[0].columns, 1);
+    assert_int_equal(e->children[0].children[0].columns, 2);
+    assert_int_equal(e->children[0].children[0].points, 20); /* none at 0 s: one sample has no rate */
+    assert_true(e->children[0].children[0].own_ns > 0);
+    assert_true(e->children[1].children[0].own_bytes > 0);
+
+    /* what is wrapped keeps its place */
+    assert_int_equal(ask(f, "label_join(m @ 50, \"b\", \"-\", \"a\")", q), PL_OK);
+    e = f->result.explained;
+    explained_is(e, "step invariant", "label_join(m @ 50.000, \"b\", \"-\", \"a\")", 1);
+    explained_is(&e->children[0], "merge", "label_join(m @ 50.000, \"b\", \"-\", \"a\")", 1);
+    explained_is(&e->children[0].children[0], "label", "label_join(m @ 50.000, \"b\", \"-\", \"a\")", 1);
+    explained_is(&e->children[0].children[0].children[0], "selector", "m @ 50.000", 0);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -283,12 +335,13 @@ int main(void)
         T(every_memory_limit_is_survived),
         T(cancel_and_deadline),
         T(sample_limit),
-        T(wrong_types_and_unimplemented),
+        T(wrong_types),
         T(names_go_at_once),
         T(renamed_series_merge),
         T(choosing_aggregations),
         T(statistics),
         T(annotations),
+        T(explains),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

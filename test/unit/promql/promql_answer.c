@@ -4,7 +4,7 @@
  * query. One line of JSON an answer: {"data": ...} as Prometheus's API gives it, or {"error": "..."}. */
 #include "base/clock.h"
 #include "codec/float_text.h"
-#include "mem_source.h"
+#include "promqltest/mem_source.h"
 #include "promql/engine.h"
 
 #include <stdio.h>

@@ -1,5 +1,6 @@
-#include "mem_source.h"
+#include "promqltest/mem_source.h"
 
+#include "codec/hist_chunk.h"
 #include "codec/xor_chunk.h"
 
 #include <stdlib.h>
@@ -12,6 +13,7 @@ struct mem_series {
     size_t n, cap;
     uint8_t *open; /* the newest chunk's buffer */
     struct xor_appender app;
+    struct hist_chunk_writer *hist; /* of the newest chunk when that is of histograms */
     unsigned marks;
 };
 
@@ -52,6 +54,25 @@ struct mem_series *mem_source_series(struct mem_source *m, struct labels ls)
     return s;
 }
 
+/* Begins a chunk. A full one of floats moves to memory of its size: its buffer is used again. */
+static struct chunk_view *begin_chunk(struct mem_source *m, struct mem_series *s, uint8_t encoding, int64_t t_ms)
+{
+    struct chunk_view *c;
+
+    if (s->n > 0 && s->chunks[s->n - 1].data == s->open) {
+        uint8_t *exact;
+
+        c = &s->chunks[s->n - 1];
+        exact = pl_arena_alloc(&m->arena, c->size);
+        memcpy(exact, c->data, c->size);
+        c->data = exact;
+    }
+    pl_array_reserve(s->chunks, s->cap, s->n + 1);
+    c = &s->chunks[s->n++];
+    *c = (struct chunk_view){.encoding = encoding, .mint_ms = t_ms};
+    return c;
+}
+
 void mem_series_add(struct mem_source *m, struct mem_series *s, int64_t t_ms, double v)
 {
     struct chunk_view *c = s->n > 0 ? &s->chunks[s->n - 1] : NULL;
@@ -59,22 +80,38 @@ void mem_series_add(struct mem_source *m, struct mem_series *s, int64_t t_ms, do
     if (c != NULL && t_ms <= c->maxt_ms) {
         return;
     }
-    if (c == NULL || s->app.sample_count >= CHUNK_SAMPLES) {
-        if (c != NULL) { /* the full chunk moves to memory of its size */
-            uint8_t *exact = pl_arena_alloc(&m->arena, c->size);
-
-            memcpy(exact, c->data, c->size);
-            c->data = exact;
-        } else {
+    if (c == NULL || c->encoding != CHUNK_ENC_XOR || s->app.sample_count >= CHUNK_SAMPLES) {
+        c = begin_chunk(m, s, CHUNK_ENC_XOR, t_ms);
+        if (s->open == NULL) {
             s->open = pl_arena_alloc(&m->arena, CHUNK_BYTES);
         }
-        pl_array_reserve(s->chunks, s->cap, s->n + 1);
-        c = &s->chunks[s->n++];
         xor_init(&s->app, s->open);
-        *c = (struct chunk_view){.data = s->open, .encoding = CHUNK_ENC_XOR, .mint_ms = t_ms};
+        c->data = s->open;
     }
     xor_append(&s->app, s->open, t_ms, v);
     c->size = xor_size(&s->app);
+    c->maxt_ms = t_ms;
+}
+
+void mem_series_add_hist(struct mem_source *m, struct mem_series *s, int64_t t_ms, const struct hist *h)
+{
+    struct chunk_view *c = s->n > 0 ? &s->chunks[s->n - 1] : NULL;
+    bool appended;
+    size_t size;
+
+    if (c != NULL && t_ms <= c->maxt_ms) {
+        return;
+    }
+    if (c == NULL || c->encoding == CHUNK_ENC_XOR || hist_chunk_count(c->data, c->size) >= CHUNK_SAMPLES ||
+        !hist_chunk_fits(s->hist, h)) {
+        c = begin_chunk(m, s, CHUNK_ENC_FLOAT_HISTOGRAM, t_ms);
+        s->hist = hist_chunk_begin(&m->arena, CHUNK_ENC_FLOAT_HISTOGRAM, h);
+        PL_ASSERT(s->hist != NULL);
+    }
+    appended = hist_chunk_append(s->hist, t_ms, h);
+    PL_ASSERT(appended);
+    c->data = hist_chunk_bytes(s->hist, &size);
+    c->size = (uint32_t)size;
     c->maxt_ms = t_ms;
 }
 
@@ -86,6 +123,11 @@ unsigned *mem_series_marks(struct mem_series *s)
 struct labels mem_series_labels(const struct mem_series *s)
 {
     return s->labels;
+}
+
+int64_t mem_series_last_ms(const struct mem_series *s)
+{
+    return s->n > 0 ? s->chunks[s->n - 1].maxt_ms : INT64_MIN;
 }
 
 static int mem_series_cmp(const void *a, const void *b)
