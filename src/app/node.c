@@ -1,8 +1,10 @@
 #include "app/node.h"
 
+#include "app/memory_guard.h"
 #include "app/selfscrape.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/sync.h"
 #include "distributor/distributor.h"
 #include "ingester/ingester.h"
@@ -16,6 +18,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#define BODY_BUDGET_MIN (UINT64_C(1) << 20)
+#define BODY_BUDGET_MAX (UINT64_C(1) << 30)
+
 struct node {
     struct config *cfg; /* borrowed */
     struct overrides *overrides;
@@ -28,6 +33,7 @@ struct node {
     struct ui_settings ui;
     char url[256];
 
+    struct memory_guard memory;
     struct pl_thread opener; /* replays the stores while /ready says how far it is */
     bool opener_started;
     struct pl_thread ticker; /* each second: rates; each reload period: runtime config */
@@ -75,6 +81,11 @@ static bool print_runtime_config(void *arg, pl_str mode, struct pl_buf *out)
 static void querier_config_yaml(void *arg, struct pl_buf *out)
 {
     config_print(out, ((struct node *)arg)->cfg, CONFIG_PRINT_FULL);
+}
+
+static void querier_flags(void *arg, void (*each)(void *each_arg, pl_str name, pl_str value), void *each_arg)
+{
+    config_flags(((struct node *)arg)->cfg, each, each_arg);
 }
 
 static size_t list_services(void *arg, struct server_service out[SERVER_SERVICES_MAX])
@@ -131,6 +142,7 @@ static const struct server_admin_link admin_links[] = {
 static void make_server(struct node *n)
 {
     const struct config *c = n->cfg;
+    const uint64_t memory = pl_memory_limit();
     struct server_options o = {
         .http = {.address = c->server.http_listen_address,
                  .port = (uint16_t)c->server.http_listen_port,
@@ -138,6 +150,9 @@ static void make_server(struct node *n)
                  .body_timeout_ns = c->server.http_server_read_timeout_ns,
                  .write_timeout_ns = c->server.http_server_write_timeout_ns,
                  .idle_timeout_ns = c->server.http_server_idle_timeout_ns,
+                 /* At most a quarter of the memory waits in bodies that nobody has looked at yet. */
+                 .body_budget_bytes =
+                     memory > 0 ? PL_MIN(PL_MAX(memory / 4, BODY_BUDGET_MIN), BODY_BUDGET_MAX) : BODY_BUDGET_MAX,
                  .tls_cert_path = c->server.http_tls_config.cert_file,
                  .tls_key_path = c->server.http_tls_config.key_file,
                  .tls_client_ca_path = c->server.http_tls_config.client_ca_file,
@@ -147,7 +162,16 @@ static void make_server(struct node *n)
         .path_prefix = c->server.http_path_prefix,
         .auth_enabled = c->auth_enabled,
         .log_requests_at_info = c->server.log_request_at_info_level_enabled,
+        .log_request_headers = c->server.log_request_headers,
+        .log_exclude_headers = c->server.log_request_exclude_headers_list,
+        .log_source_ips = c->server.log_source_ips_enabled,
+        .log_source_ips_header = c->server.log_source_ips_header,
+        .log_source_ips_regex = c->server.log_source_ips_regex,
+        .log_headers = c->api.http_request_headers_to_log.v,
+        .log_header_count = c->api.http_request_headers_to_log.n,
+        .request_id_header = c->api.request_id_header,
         .cors_origin = c->api.cors_origin,
+        .gzip_all = c->api.response_compression_enabled,
     };
     n->server = server_create(&o);
 }
@@ -197,13 +221,17 @@ static void make_querier(struct node *n)
         .lookback_ns = c->querier.lookback_delta_ns,
         .default_step_ns = c->querier.default_evaluation_interval_ns,
         .timeout_ns = c->querier.timeout_ns,
+        .into_future_ns = c->querier.max_query_into_future_ns,
         .samples_max = (uint64_t)c->querier.max_samples,
         .concurrent_max = (uint64_t)c->querier.max_concurrent,
         .query_bytes_max = (uint64_t)c->querier.max_query_memory_bytes,
         .subquery_steps_max = (uint64_t)c->querier.max_subquery_steps,
         .experimental_functions = c->querier.enable_promql_experimental_functions,
         .per_step_stats = c->querier.per_step_stats_enabled,
+        .gzip = pl_str_eq(c->querier.response_compression, PL_STR("gzip")),
+        .ignore_query_length_max = c->querier.ignore_max_query_length,
         .config_yaml = querier_config_yaml,
+        .flags = querier_flags,
         .status_arg = n,
     };
     n->querier = querier_create(&o, n->overrides, ingester_query_port(n->ingester));
@@ -263,6 +291,8 @@ static void add_routes(struct node *n)
     n->ui = (struct ui_settings){.api_prefix = c->api.prometheus_http_prefix, .auth = c->auth_enabled};
     route_get(n, HTTP_GET, "/", ui_page, &n->ui);
     route_get(n, HTTP_GET, "/ui/{name}", ui_file, &n->ui);
+    route_get(n, HTTP_GET, "/graph", ui_graph, &n->ui);
+    route_get(n, HTTP_GET, "/favicon.ico", ui_favicon, &n->ui);
     n->admin = (struct server_admin){.arg = n,
                                      .ready = node_ready,
                                      .services = list_services,
@@ -359,6 +389,7 @@ pl_status node_start(struct node **out, struct config *cfg, struct pl_err *err)
     if (st != PL_OK) {
         goto fail;
     }
+    memory_guard_start(&n->memory, cfg->memory.limit);
     make_ingester(n);
     make_distributor(n);
     make_querier(n);
@@ -412,6 +443,7 @@ void node_stop(struct node *n)
     querier_destroy(n->querier);
     distributor_destroy(n->distributor);
     ingester_destroy(n->ingester);
+    memory_guard_stop(&n->memory);
     overrides_destroy(n->overrides);
     pl_cond_fini(&n->wake);
     pl_mutex_fini(&n->lock);

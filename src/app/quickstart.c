@@ -1,5 +1,7 @@
 #include "app/quickstart.h"
 
+#include "base/memory.h"
+
 #include <stdio.h>
 #include <unistd.h>
 
@@ -47,6 +49,7 @@ void quickstart_announce(const char *url)
                   "\n"
                   "  Open         %s\n"
                   "  Data         %s/data (a restart finds all of it again; blocks older than 15 days are deleted)\n"
+                  "  Memory       up to %llu MiB, then new queries and new series are refused (-memory.limit)\n"
                   "  Grafana      add a Prometheus data source with the URL %s/prometheus\n"
                   "  Prometheus   paste into prometheus.yml:\n"
                   "\n"
@@ -58,7 +61,7 @@ void quickstart_announce(const char *url)
                   "127.0.0.1 only), every writer is the one tenant \"fake\". The options of the profile, all shown by "
                   "%s/config?mode=diff:\n"
                   "\n ",
-                  url, cwd, url, url, url);
+                  url, cwd, (unsigned long long)(pl_memory_limit() >> 20), url, url, url);
     for (size_t i = 0; i < PL_ARRAY_LEN(profile); i++) {
         (void)fprintf(stderr, " -%s=%s%s", profile[i].flag, profile[i].value, i % 3 == 2 ? "\n " : "");
     }

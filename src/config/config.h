@@ -113,6 +113,8 @@ PL_MUST_USE pl_status config_check_file(struct config_issues *out, const char *p
 enum config_print_mode { CONFIG_PRINT_FULL, CONFIG_PRINT_DIFF, CONFIG_PRINT_DEFAULTS };
 /* YAML in the order of the rows; secrets as ********. */
 void config_print(struct pl_buf *out, const struct config *cfg, enum config_print_mode mode);
+/* Every flag with its value as the command line would take it, sorted by name; secrets that are set as ********. */
+void config_flags(const struct config *cfg, void (*each)(void *arg, pl_str name, pl_str value), void *arg);
 /* docs/config-reference.md. */
 void config_reference_md(struct pl_buf *out);
 /* What -help prints. */

@@ -2,6 +2,7 @@
 #include "config/internal.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #define SHORT(s) (int)PL_MIN((s).n, (size_t)200), (s).p
 
@@ -162,6 +163,68 @@ static void print_flag(struct pl_buf *out, const struct opt_place *p, const char
     }
     print_wrapped(out, pl_str_c(o->help));
 }
+
+/* ---- all flags and their values ---- */
+
+struct flag_row {
+    pl_str name, value;
+};
+struct flag_list {
+    struct pl_arena arena;
+    const struct config *cfg;
+    struct flag_row *v;
+    size_t n, cap;
+};
+
+/* As opt_print_value, but texts bare: YAML would quote them. */
+static void flag_value(struct pl_buf *out, const struct opt *o, const void *field)
+{
+    if (o->kind == OPT_K_TEXT) {
+        pl_buf_str(out, *(const pl_str *)field);
+    } else if (o->kind == OPT_K_SECRET) {
+        pl_buf_cstr(out, ((const pl_str *)field)->n > 0 ? "********" : "");
+    } else {
+        opt_print_value(out, o, field);
+    }
+}
+
+static bool list_flag(void *arg, const struct opt_place *p)
+{
+    struct flag_list *l = arg;
+    struct pl_buf value;
+
+    if (p->flag[0] == '\0') {
+        return true;
+    }
+    pl_buf_init(&value, 0);
+    flag_value(&value, p->opt, (const char *)l->cfg + p->offset);
+    pl_array_reserve(l->v, l->cap, l->n + 1);
+    l->v[l->n++] =
+        (struct flag_row){pl_arena_str(&l->arena, pl_str_c(p->flag)), pl_arena_str(&l->arena, pl_buf_view(&value))};
+    pl_buf_fini(&value);
+    return true;
+}
+
+static int by_flag(const void *a, const void *b)
+{
+    return pl_str_cmp(((const struct flag_row *)a)->name, ((const struct flag_row *)b)->name);
+}
+
+void config_flags(const struct config *cfg, void (*each)(void *arg, pl_str name, pl_str value), void *arg)
+{
+    struct flag_list l = {.cfg = cfg};
+
+    pl_arena_init(&l.arena, 0);
+    opt_walk(opt_rows_config, list_flag, &l);
+    qsort(l.v, l.n, sizeof(*l.v), by_flag);
+    for (size_t i = 0; i < l.n; i++) {
+        each(arg, l.v[i].name, l.v[i].value);
+    }
+    pl_free(l.v);
+    pl_arena_fini(&l.arena);
+}
+
+/* ---- help ---- */
 
 static bool help_one(void *arg, const struct opt_place *p)
 {

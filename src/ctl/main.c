@@ -10,6 +10,8 @@ static const struct command {
 } commands[] = {
     {{"query", NULL}, ctl_query, "ask a server a PromQL question, for now or over a range of time"},
     {{"load", NULL}, ctl_load, "write made-up series to a server by remote write, and measure it"},
+    {{"promql", "test"}, ctl_promql_test, "run files in Prometheus's test language, in process or against a server"},
+    {{"promql", "fmt"}, ctl_promql_fmt, "lay a PromQL expression out over lines"},
     {{"config", "check"}, ctl_config_check, "find errors and doubtful lines in a configuration file"},
     {{"tsdb", "verify"}, ctl_tsdb_verify, "check every checksum and count of a data folder"},
 };

@@ -14,7 +14,8 @@ static void usage(FILE *to, const struct ctl_flag *flags, size_t n)
         "checksum, order and count: WAL fragments and records, head chunks, chunk segments, the index's symbols,\n"
         "series, postings and table of contents, each chunk's samples, meta.json's statistics and tombstones.\n"
         "Nothing is locked, written or repaired; of a folder in use, the end of the WAL may look cut off.\n\n"
-        "Each finding is one line: FILE [at offset N]: WHAT. Exit code 0: none, 1: some, or DIR could not be read.\n\n"
+        "Each finding is one line: FILE [at offset N]: WHAT. Exit code 0: none, 1: some, or DIR could not be read.\n"
+        "The summary on standard error counts what was read: the WAL repeats samples that chunks hold.\n\n"
         "Examples:\n"
         "  palliumctl tsdb verify ./data/tsdb/fake\n"
         "  palliumctl tsdb verify --quiet ./data/tsdb/*\n\n",
@@ -30,6 +31,23 @@ static void print_problem(void *arg, pl_str where, pl_str what)
     (void)printf("%.*s: %.*s\n", PL_STR_ARG(where), PL_STR_ARG(what));
 }
 
+static void print_summary(const char *dir, const struct verify_report *r, double seconds)
+{
+    (void)fprintf(stderr, "%s: %llu problems, %.1f s\n", dir, (unsigned long long)r->problems, seconds);
+    (void)fprintf(stderr, "  WAL:         %llu segments, %llu records, %llu series, %llu samples, %llu bytes\n",
+                  (unsigned long long)r->wal.files, (unsigned long long)r->wal.records,
+                  (unsigned long long)r->wal.series, (unsigned long long)r->wal.samples,
+                  (unsigned long long)r->wal.bytes);
+    (void)fprintf(stderr, "  head chunks: %llu files, %llu chunks, %llu series, %llu samples, %llu bytes\n",
+                  (unsigned long long)r->head_chunks.files, (unsigned long long)r->head_chunks.chunks,
+                  (unsigned long long)r->head_chunks.series, (unsigned long long)r->head_chunks.samples,
+                  (unsigned long long)r->head_chunks.bytes);
+    (void)fprintf(stderr, "  blocks:      %llu blocks, %llu chunks, %llu series, %llu samples, %llu bytes\n",
+                  (unsigned long long)r->blocks.files, (unsigned long long)r->blocks.chunks,
+                  (unsigned long long)r->blocks.series, (unsigned long long)r->blocks.samples,
+                  (unsigned long long)r->blocks.bytes);
+}
+
 static bool verify_one(const char *dir, bool quiet)
 {
     struct verify_report r = {.problem = print_problem};
@@ -43,14 +61,7 @@ static bool verify_one(const char *dir, bool quiet)
         return false;
     }
     if (!quiet) {
-        (void)fprintf(stderr,
-                      "%s: %llu blocks (%llu series, %llu chunks), %llu WAL segments (%llu records), %llu head chunks, "
-                      "%llu samples, "
-                      "%.1f s: %llu problems\n",
-                      dir, (unsigned long long)r.blocks, (unsigned long long)r.series, (unsigned long long)r.chunks,
-                      (unsigned long long)r.wal_segments, (unsigned long long)r.wal_records,
-                      (unsigned long long)r.head_chunks, (unsigned long long)r.samples,
-                      (double)(pl_now_mono_ns() - start_ns) / 1e9, (unsigned long long)r.problems);
+        print_summary(dir, &r, (double)(pl_now_mono_ns() - start_ns) / 1e9);
     }
     return r.problems == 0;
 }

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "codec/float_text.h"
 #include "codec/snappy.h"
+#include "ports/shed.h"
 #include "server/server.h"
 
 #include <stdlib.h>
@@ -118,6 +119,7 @@ static pl_status push(struct distributor *d, struct http_request *req, struct pl
 {
     pl_str message;
 
+    PL_TRY(shed_check(SHED_PUSH, err));
     PL_TRY(negotiate(d, req, err));
     PL_TRY(decode(d, req, &message, err));
     if (server_tenant_check(req->tenant, err) != PL_OK) {

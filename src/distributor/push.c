@@ -82,7 +82,7 @@ static pl_status check_all_labelled(const struct push *p, struct pl_err *err)
 
 /* ---- series ---- */
 
-/* Hashes all raw label ranges and asks which series they are known as. */
+/* Hashes all raw label ranges and asks which series they are known as. Without a session (no store yet), as none. */
 static pl_status resolve(struct push *p, struct ingest_session *session, uint64_t salt, struct pl_err *err)
 {
     const uint32_t n = p->rw.series_count;
@@ -98,7 +98,11 @@ static pl_status resolve(struct push *p, struct ingest_session *session, uint64_
         p->hashes[i] = pl_hash128(raw.p, raw.n);
         p->hashes[i].hi ^= salt;
     }
-    p->d->ingest->ops->resolve(session, p->hashes, n, p->refs);
+    if (session != NULL) {
+        p->d->ingest->ops->resolve(session, p->hashes, n, p->refs);
+    } else {
+        memset(p->refs, 0, n * sizeof(*p->refs));
+    }
     return PL_OK;
 }
 
@@ -245,37 +249,55 @@ static void forget_old(struct push *p, struct ingest_session *session, uint64_t 
     }
 }
 
-static pl_status push_in_session(struct push *p, struct ingest_session *session, struct pl_err *err)
+/* Everything that can be said without the store, and the tokens. */
+static pl_status check(struct push *p, struct ingest_session *session, uint64_t salt, struct pl_err *err)
 {
-    const uint64_t salt = dist__policy_salt(&p->policy);
-
-    forget_old(p, session, salt);
     PL_TRY(resolve(p, session, salt, err));
     PL_TRY(take_series(p, err));
     PL_TRY(take_metadata(p, err));
-    if (p->samples + p->histograms + p->exemplars + p->batch.metadata_count == 0) {
-        return PL_OK; /* nothing is left of it */
+    return p->samples + p->histograms + p->exemplars + p->batch.metadata_count > 0 ? admit(p, err) : PL_OK;
+}
+
+/* A tenant that has no store gets one only when there is something to put into it. */
+static pl_status push_in_session(struct push *p, struct pl_err *err)
+{
+    struct ingest_port *port = p->d->ingest;
+    const uint64_t salt = dist__policy_salt(&p->policy);
+    struct ingest_session *session = NULL;
+    pl_status st;
+
+    if (port->ops->known == NULL || port->ops->known(port, p->tenant->name)) {
+        PL_TRY(port->ops->begin(port, p->tenant->name, &session, err));
+        forget_old(p, session, salt);
     }
-    PL_TRY(admit(p, err));
-    if (p->batch.series_count + p->batch.metadata_count == 0) {
-        return PL_OK;
+    st = check(p, session, salt, err);
+    if (st != PL_OK || p->batch.series_count + p->batch.metadata_count == 0) {
+        goto out;
+    }
+    if (session == NULL) {
+        st = port->ops->begin(port, p->tenant->name, &session, err);
+        if (st != PL_OK) {
+            return st;
+        }
     }
     p->batch.from_rule = p->from_rule;
-    return p->d->ingest->ops->append(session, &p->batch, p->check.arena, err);
+    st = port->ops->append(session, &p->batch, p->check.arena, err);
+out:
+    if (session != NULL) {
+        port->ops->end(session);
+    }
+    return st;
 }
 
 static pl_status push_decoded(struct push *p, struct pl_err *err)
 {
-    struct ingest_session *session = NULL;
     pl_status st;
 
     PL_TRY(check_all_labelled(p, err));
     if (p->rw.series_count + p->rw.metadata_count == 0) {
         return PL_OK;
     }
-    PL_TRY(p->d->ingest->ops->begin(p->d->ingest, p->tenant->name, &session, err));
-    st = push_in_session(p, session, err);
-    p->d->ingest->ops->end(session);
+    st = push_in_session(p, err);
     if (st == PL_OK && p->first->status != PL_OK) {
         /* Everything else of the request is stored. */
         *err = *p->first;

@@ -51,8 +51,9 @@ struct http_request {
     pl_str body;                         /* whole, transfer-decoded; content-encoding is the handler's business */
     pl_str path_var[HTTP_PATH_VARS_MAX]; /* {name} parts of the route, percent-decoded, in order */
     struct pl_arena *arena;              /* freed after the answer is handed over */
-    int64_t received_mono_ns;
-    pl_str remote; /* "127.0.0.1:1234" */
+    int64_t received_mono_ns;            /* the end of its head */
+    int64_t ready_mono_ns;               /* the end of its body: since then it waits for its handler */
+    pl_str remote;                       /* "127.0.0.1:1234" */
     bool tls;
     /* Becomes true when the client goes away (unless it has pipelined more than is read ahead), or the server's drain
      * ends. */
@@ -83,6 +84,7 @@ const char *http_status_text(int status);
  * Decoded in the arena. PL_INVALID on a bad escape or more than HTTP_PARAMS_MAX. */
 PL_MUST_USE pl_status http_params(struct http_request *req, struct http_param **out, size_t *count, struct pl_err *err);
 
+struct worker_job;
 struct http_server;
 struct http_server_options {
     pl_str address;          /* empty: all */
@@ -108,7 +110,11 @@ struct http_route_choice {
     void *handler_arg;
     uint64_t body_max;        /* longer: 413 with the route's text before the body is read */
     struct worker_pool *pool; /* NULL: the handler runs on the loop and must not block (fixed answers) */
-    bool ignore_body;         /* the answer does not depend on the body: it is not kept, a long one is not even read */
+    /* Takes the job in the pool's place and sees to it that it runs once; false: it does not, and resp says why. Called
+     * on the loop; must not block. NULL: the pool is asked. */
+    bool (*submit)(void *arg, struct worker_job *job, struct http_request *req, struct http_response *resp);
+    void *submit_arg;
+    bool ignore_body; /* the answer does not depend on the body: it is not kept, a long one is not even read */
     void (*too_large)(struct http_request *req, struct http_response *resp, uint64_t body_max,
                       uint64_t content_length /* 0: unknown */);
 };

@@ -21,12 +21,13 @@ enum {
     HTTP_AHEAD_BYTES = 4 << 10, /* pipelined bytes kept while a request is handled */
     HTTP_TLS_AHEAD_BYTES = 64 << 10,
     HTTP_TLS_SLICE_BYTES = 64 << 10,
-    HTTP_LINGER_BYTES_MAX = 16 << 20,
+    HTTP_LINGER_BYTES_MAX =
+        256 << 20, /* a sender of a body a little over its limit reads the answer only after all of it */
     HTTP_IGNORED_BODY_MAX = 256 << 10, /* longer bodies that nobody wants are not read */
     HTTP_FREE_EXCHANGES = 8,           /* kept per loop for reuse */
     HTTP_SWEEP_MS = 100,
 };
-#define HTTP_LINGER_NS (INT64_C(2) * 1000000000)
+#define HTTP_LINGER_NS (INT64_C(5) * 1000000000)
 
 enum http_conn_state { CONN_IDLE, CONN_HEAD, CONN_BODY, CONN_HANDLING, CONN_WRITING, CONN_LINGER, CONN_CLOSING };
 
@@ -127,10 +128,13 @@ void http__conn_mail(struct http_exchange *x);              /* an exchange came 
 void http__conn_sweep(struct http_loop *l, int64_t now_ns); /* deadlines */
 void http__conn_drain(struct http_loop *l);                 /* closes idle connections */
 void http__conn_close_all(struct http_loop *l);
-void http__conn_resume(struct http_conn *c); /* goes on with what was read; call after each answer */
 void http__conn_close(struct http_conn *c);
 void http__conn_wait(struct http_conn *c, enum http_wait wait);
 void http__conn_finish(struct http_conn *c); /* the answer is out */
+/* input.c */
+void http__refuse_unread(struct http_conn *c, int status,
+                         const char *text);  /* an answer without a handler, and the end */
+void http__conn_resume(struct http_conn *c); /* goes on with what was read; call after each answer */
 /* answer.c */
 void http__answer(struct http_conn *c);          /* sends x->resp; http__conn_finish when it is out */
 bool http__answer_continue(struct http_conn *c); /* 100 Continue; false: the connection is broken */

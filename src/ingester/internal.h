@@ -123,6 +123,8 @@ struct ingester {
 
 /* Finds or makes the tenant and its store, and pins it. */
 PL_MUST_USE pl_status ing__tenant_pin(struct ing_tenant **out, struct ingester *i, pl_str name, struct pl_err *err);
+/* False: it has no store, and the next pin makes one. */
+bool ing__tenant_known(struct ingester *i, pl_str name);
 /* Pins it if its store is open; *out is NULL when the tenant is not known. Fails while it is being opened or is broken.
  */
 PL_MUST_USE pl_status ing__tenant_pin_open(struct ing_tenant **out, struct ingester *i, pl_str name,

@@ -4,8 +4,10 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/memory.h"
 #include "codec/float_text.h"
 #include "ports/discard.h"
+#include "ports/shed.h"
 
 #include <stdlib.h>
 
@@ -63,6 +65,11 @@ static pl_status session_begin(struct ingest_port *port, pl_str tenant, struct i
     return PL_OK;
 }
 
+static bool port_known(struct ingest_port *port, pl_str tenant)
+{
+    return ing__tenant_known(ing__of_ingest(port), tenant);
+}
+
 static void session_end(struct ingest_session *s)
 {
     tsdb_append_end(s->t->db);
@@ -113,18 +120,35 @@ static int64_t series_max(struct series_limit l)
     return ing__min_set(l.local, l.global);
 }
 
-/* How many series this tenant may have before the whole process has too many; INT64_MAX: no such limit. */
-static int64_t room_in_instance(const struct ingester *i, const struct ing_tenant *t)
+/* How many series this tenant may have: before the whole process has too many, or no more than it has while memory is
+ * short. INT64_MAX: no such limit. */
+struct room {
+    int64_t series;
+    bool memory; /* it is memory that is short */
+};
+
+static void room_in_instance(struct room *r, const struct ingester *i, const struct ing_tenant *t)
 {
     struct tsdb_stats stats;
     int64_t others;
 
-    if (i->o.series_max == 0) {
-        return INT64_MAX;
+    r->memory = pl_memory_state() != PL_MEMORY_FINE;
+    r->series = INT64_MAX;
+    if (i->o.series_max == 0 && !r->memory) {
+        return;
     }
     tsdb_stats_get(t->db, &stats);
+    if (r->memory) {
+        r->series = (int64_t)stats.series;
+        return;
+    }
     others = atomic_load_explicit(&i->series, memory_order_relaxed) - (int64_t)stats.series;
-    return PL_MAX((int64_t)i->o.series_max - PL_MAX(others, 0), 0);
+    r->series = PL_MAX((int64_t)i->o.series_max - PL_MAX(others, 0), 0);
+}
+
+static pl_status fail_room(const struct room *r, struct pl_err *err)
+{
+    return r->memory ? shed_fail(SHED_SERIES, err) : pl_fail(err, PL_INTERNAL, MSG_SERIES);
 }
 
 /* ---- metadata ---- */
@@ -308,24 +332,27 @@ static pl_status session_append(struct ingest_session *s, const struct ingest_ba
                                 struct pl_err *err)
 {
     const struct series_limits max = limits_of(s->i, s->t->name);
-    const int64_t room = room_in_instance(s->i, s->t), own = series_max(max.user);
-    const bool instance_limited = room < (own == 0 ? INT64_MAX : own);
+    const int64_t own = series_max(max.user);
+    struct room room;
+    bool instance_limited;
     struct tsdb_append_result r = {.first = TSDB_SOFT_NONE};
     struct tsdb_append_batch batch;
     uint64_t refused;
     pl_status st;
 
+    room_in_instance(&room, s->i, s->t);
+    instance_limited = room.series < (own == 0 ? INT64_MAX : own);
     take_metadata(s, b, max.metadata);
     if (b->series_count == 0) {
         return PL_OK;
     }
-    if (instance_limited && room == 0) {
-        return pl_fail(err, PL_INTERNAL, MSG_SERIES); /* not even one, and a limit of 0 would mean none */
+    if (instance_limited && room.series == 0) {
+        return fail_room(&room, err); /* not even one, and a limit of 0 would mean none */
     }
     if (!copy_batch(&batch, b, a)) {
         return pl_fail(err, PL_LIMIT, "write request needs more memory than its limit (%zu bytes)", a->limit_bytes);
     }
-    batch.series_max = (uint64_t)(instance_limited ? room : own);
+    batch.series_max = (uint64_t)(instance_limited ? room.series : own);
     batch.series_per_metric_max = (uint64_t)series_max(max.metric);
     st = tsdb_append(s->t->db, &batch, a, &r, err);
     if (st != PL_OK) {
@@ -340,7 +367,7 @@ static pl_status session_append(struct ingest_session *s, const struct ingest_ba
     }
     metric_add(s->i->cell.failed, (double)refused);
     if (instance_limited && r.first == TSDB_SOFT_SERIES_LIMIT) {
-        return pl_fail(err, PL_INTERNAL, MSG_SERIES);
+        return fail_room(&room, err);
     }
     return fail_soft(s, &r, &max, err);
 }
@@ -388,6 +415,7 @@ static pl_status port_tenants(struct ingest_port *port, struct pl_arena *a, stru
 }
 
 const struct ingest_port_ops ing__ingest_ops = {
+    .known = port_known,
     .begin = session_begin,
     .resolve = session_resolve,
     .append = session_append,

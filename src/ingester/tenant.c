@@ -211,6 +211,16 @@ pl_status ing__tenant_pin(struct ing_tenant **out, struct ingester *i, pl_str na
     return st;
 }
 
+bool ing__tenant_known(struct ingester *i, pl_str name)
+{
+    bool known;
+
+    pl_mutex_lock(&i->lock);
+    known = i->service != ING_RUNNING || find_locked(i, name) != NULL;
+    pl_mutex_unlock(&i->lock);
+    return known;
+}
+
 pl_status ing__tenant_pin_open(struct ing_tenant **out, struct ingester *i, pl_str name, struct pl_err *err)
 {
     struct ing_tenant *t;

@@ -1,8 +1,10 @@
+#include "base/memory.h"
 #include "codec/json_out.h"
+#include "ports/shed.h"
 #include "querier/internal.h"
 
 /* Points are written in runs of this many, so that room is looked for once per run. */
-enum { ANSWER_RUN = 64 };
+enum { ANSWER_SMALL_BYTES = 1 << 20, ANSWER_RUN = 64 };
 
 void querier_answer_begin(struct querier_call *c)
 {
@@ -86,6 +88,10 @@ pl_status querier_answer_end(struct querier_call *c, const struct pq_notes *note
               c->reached_limit ? MSG_TRUNCATED : NULL);
     put_notes(c, "infos", notes->infos, notes->info_details, notes->info_count, MSG_MORE_INFOS, NULL);
     pl_buf_byte(b, '}');
+    if (c->answer_stopped != PL_OK) {
+        return c->answer_stopped == PL_CANCELED ? pl_fail(&c->err, PL_CANCELED, MSG_CANCELED)
+                                                : shed_fail(SHED_QUERY, &c->err);
+    }
     if (b->overflow) {
         return pl_fail(&c->err, PL_LIMIT, MSG_RESPONSE_LIMIT, (unsigned long long)b->limit_bytes);
     }
@@ -106,10 +112,23 @@ void querier_answer_labels(struct pl_buf *b, struct labels ls)
     pl_buf_byte(b, '}');
 }
 
-static void put_points(struct pl_buf *b, const struct pq_point *p, size_t n)
+/* False when nobody waits for the answer any more, or memory ran short under a large one. */
+static bool goes_on(struct querier_call *c)
 {
+    if (c->req->canceled != NULL && atomic_load_explicit(c->req->canceled, memory_order_relaxed)) {
+        c->answer_stopped = PL_CANCELED;
+    } else if (c->resp->body.n > ANSWER_SMALL_BYTES && pl_memory_state() != PL_MEMORY_FINE) {
+        c->answer_stopped = PL_UNAVAILABLE;
+    }
+    return c->answer_stopped == PL_OK && !c->resp->body.overflow;
+}
+
+static void put_points(struct querier_call *c, const struct pq_point *p, size_t n)
+{
+    struct pl_buf *b = &c->resp->body;
+
     pl_buf_byte(b, '[');
-    for (size_t i = 0; i < n && !b->overflow; i += ANSWER_RUN) {
+    for (size_t i = 0; i < n && goes_on(c); i += ANSWER_RUN) {
         size_t run = PL_MIN(n - i, (size_t)ANSWER_RUN);
         char *out = pl_buf_reserve(b, run * JSON_POINT_MAX + JSON_POINT_SPACE);
         char *at = out;
@@ -128,6 +147,20 @@ static void put_points(struct pl_buf *b, const struct pq_point *p, size_t n)
     pl_buf_byte(b, ']');
 }
 
+static void put_hists(struct querier_call *c, const struct pq_hist_point *p, size_t n)
+{
+    struct pl_buf *b = &c->resp->body;
+
+    pl_buf_byte(b, '[');
+    for (size_t i = 0; i < n && goes_on(c); i++) {
+        if (i > 0) {
+            pl_buf_byte(b, ',');
+        }
+        querier_answer_hist(b, p[i].t_ms, p[i].h);
+    }
+    pl_buf_byte(b, ']');
+}
+
 static void put_vector(struct pl_buf *b, const struct pq_series *s, size_t n)
 {
     pl_buf_byte(b, '[');
@@ -137,17 +170,24 @@ static void put_vector(struct pl_buf *b, const struct pq_series *s, size_t n)
         }
         PL_BUF_LIT(b, "{\"metric\":");
         querier_answer_labels(b, s[i].labels);
-        PL_BUF_LIT(b, ",\"value\":");
-        json_point(b, s[i].points[0].t_ms, s[i].points[0].v);
+        if (s[i].hist_count > 0) {
+            PL_BUF_LIT(b, ",\"histogram\":");
+            querier_answer_hist(b, s[i].hists[0].t_ms, s[i].hists[0].h);
+        } else {
+            PL_BUF_LIT(b, ",\"value\":");
+            json_point(b, s[i].points[0].t_ms, s[i].points[0].v);
+        }
         pl_buf_byte(b, '}');
     }
     pl_buf_byte(b, ']');
 }
 
-static void put_matrix(struct pl_buf *b, const struct pq_series *s, size_t n)
+static void put_matrix(struct querier_call *c, const struct pq_series *s, size_t n)
 {
+    struct pl_buf *b = &c->resp->body;
+
     pl_buf_byte(b, '[');
-    for (size_t i = 0; i < n && !b->overflow; i++) {
+    for (size_t i = 0; i < n && goes_on(c); i++) {
         if (i > 0) {
             pl_buf_byte(b, ',');
         }
@@ -155,7 +195,11 @@ static void put_matrix(struct pl_buf *b, const struct pq_series *s, size_t n)
         querier_answer_labels(b, s[i].labels);
         if (s[i].count > 0) {
             PL_BUF_LIT(b, ",\"values\":");
-            put_points(b, s[i].points, s[i].count);
+            put_points(c, s[i].points, s[i].count);
+        }
+        if (s[i].hist_count > 0) {
+            PL_BUF_LIT(b, ",\"histograms\":");
+            put_hists(c, s[i].hists, s[i].hist_count);
         }
         pl_buf_byte(b, '}');
     }
@@ -175,8 +219,10 @@ static void put_scalar(struct pl_buf *b, int64_t t_ms, double v)
     PL_BUF_LIT(b, "\"]");
 }
 
-static void put_value(struct pl_buf *b, const struct pq_result *r, size_t count)
+static void put_value(struct querier_call *c, const struct pq_result *r, size_t count)
 {
+    struct pl_buf *b = &c->resp->body;
+
     switch (r->type) {
     case PQ_SCALAR:
         PL_BUF_LIT(b, "{\"resultType\":\"scalar\",\"result\":");
@@ -195,7 +241,7 @@ static void put_value(struct pl_buf *b, const struct pq_result *r, size_t count)
         return;
     case PQ_MATRIX:
         PL_BUF_LIT(b, "{\"resultType\":\"matrix\",\"result\":");
-        put_matrix(b, r->series, count);
+        put_matrix(c, r->series, count);
         return;
     case PQ_NONE:
         PL_UNREACHABLE("a result without a type");
@@ -251,7 +297,7 @@ pl_status querier_answer_result(struct querier_call *c, const struct pq_result *
         c->reached_limit = true;
     }
     querier_answer_begin(c);
-    put_value(b, r, count);
+    put_value(c, r, count);
     if (stats) {
         put_stats(b, &r->stats, queue_ns, step_ms, start_ms);
     }

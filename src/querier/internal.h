@@ -8,13 +8,13 @@
 #include "promql/engine.h"
 #include "querier/messages.h"
 #include "querier/querier.h"
+#include "querier/queue.h"
 
 enum {
     QUERIER_POINTS_MAX = 11000,
     QUERIER_NOTES_MAX = 10,         /* warnings and infos shown, each */
     QUERIER_BODY_MAX = 10 << 20,    /* frontend.max_body_size's default */
     QUERIER_LABEL_ROWS_MAX = 10000, /* status/tsdb?limit= */
-    QUERIER_WAITERS_PER_SLOT = 10,
 };
 
 #define QUERIER_TIME_MIN_TEXT PL_STR("-292273086-05-16T16:47:06Z")
@@ -25,22 +25,11 @@ enum {
 /* Evaluation times stay this far inside int64, so that ranges and offsets cannot wrap. */
 #define QUERIER_EVAL_MS_MAX   (INT64_C(1) << 61)
 
-/* At most slot_count queries run; the others wait in order of arrival. Locked by mutex. */
-struct querier_waiter;
-struct querier_gate {
-    struct pl_mutex mutex;
-    struct pl_cond changed;
-    uint64_t slot_count;
-    uint64_t running;
-    uint64_t waiting;
-    struct querier_waiter *first, **last; /* each on the stack of its waiting thread */
-};
-
 struct querier {
     struct querier_options o;
     struct overrides *limits; /* borrowed */
     struct query_port *port;  /* borrowed */
-    struct querier_gate gate;
+    struct querier_queue *queue;
     struct pl_arena route_arena; /* what the routes' handlers get */
     int64_t start_unix_ms;
 };
@@ -56,7 +45,9 @@ struct querier_call {
     const struct limits *limits;
     int64_t now_ms;
     int64_t start_mono_ns;
-    bool reached_limit; /* the answer was cut by `limit` */
+    int64_t queue_ns;         /* how long it waited for its turn */
+    bool reached_limit;       /* the answer was cut by `limit` */
+    pl_status answer_stopped; /* why it was given up halfway */
     struct pl_err err;
 };
 
@@ -81,19 +72,22 @@ pl_str querier_unescape_label(struct pl_arena *a, pl_str name);
 PL_MUST_USE pl_status querier_source(struct querier_call *c, struct series_source **out);
 PL_MUST_USE pl_status querier_check_length(struct querier_call *c, pl_status st, int64_t mint_ms, int64_t maxt_ms);
 
-/* ---- gate.c ---- */
-void querier_gate_init(struct querier_gate *g, uint64_t slot_count);
-void querier_gate_fini(struct querier_gate *g);
-/* PL_BLOCKING. PL_TIMEOUT past the deadline, PL_CANCELED, PL_RATE when too many wait already. */
-PL_MUST_USE pl_status querier_gate_enter(struct querier_gate *g, int64_t deadline_mono_ns, const _Atomic bool *cancel,
-                                         struct pl_err *err);
-void querier_gate_leave(struct querier_gate *g);
+/* ---- admit.c ---- */
+/* On a loop: a request whose body is there goes to the queue; false: it is refused, and resp says why. arg: querier. */
+bool querier_submit(void *arg, struct worker_job *job, struct http_request *req, struct http_response *resp);
+/* The first thing of each handler that was submitted. PL_CANCELED, PL_TIMEOUT, PL_UNAVAILABLE. */
+PL_MUST_USE pl_status querier_admit(struct querier_call *c);
+/* From the end of the request, so that waiting counts; timeout_ms 0: the client asked for none. */
+int64_t querier_deadline(const struct querier_call *c, int64_t timeout_ms);
+PL_MUST_USE pl_status querier_still_wanted(struct querier_call *c, int64_t deadline_mono_ns);
 
 /* ---- answer.c ---- */
 void querier_answer_begin(struct querier_call *c); /* {"status":"success","data": */
 /* Closes the envelope with notes and the limit's warning; PL_LIMIT when the answer grew past its limit. */
 PL_MUST_USE pl_status querier_answer_end(struct querier_call *c, const struct pq_notes *notes);
 void querier_answer_labels(struct pl_buf *b, struct labels ls);
+/* answer_hist.c: [time,{"count":"..","sum":"..","buckets":[..]}] */
+void querier_answer_hist(struct pl_buf *b, int64_t t_ms, const struct hist *h);
 /* The whole answer of a query; `limit` 0: all. */
 PL_MUST_USE pl_status querier_answer_result(struct querier_call *c, const struct pq_result *r, uint64_t limit,
                                             bool stats, int64_t queue_ns, int64_t step_ms, int64_t start_ms);
@@ -118,6 +112,9 @@ pl_status querier_tsdb(struct querier_call *c);
 /* ---- metrics.c ---- */
 void querier_metrics_init(const struct querier *q);
 void querier_metrics_running(double delta);
+void querier_metrics_waits(pl_str tenant, double delta);
+void querier_metrics_waited(int64_t ns);
+void querier_metrics_discarded(pl_str tenant);
 void querier_metrics_query(const char *op, pl_str tenant, const struct pq_stats *stats, int64_t queue_ns);
 void querier_metrics_request(const struct http_request *req, int status, int64_t duration_ns);
 

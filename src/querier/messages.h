@@ -37,9 +37,10 @@
 #define MSG_RESPONSE_LIMIT            "the query response size exceeds limit (limit: %llu bytes)"
 #define MSG_MEMORY_LIMIT \
     "the query needs more memory than one query may take (limit: %llu bytes, -querier.max-query-memory-bytes)"
-#define MSG_QUEUE_TIMEOUT  "query timed out in query queue"
-#define MSG_QUEUE_FULL     "too many outstanding requests"
-#define MSG_CANCELED       "context canceled"
-#define MSG_BODY_TOO_LARGE "http: request body too large"
+#define MSG_QUEUE_TIMEOUT     "query timed out in query queue"
+#define MSG_QUEUE_TENANT_FULL "too many outstanding requests"
+#define MSG_QUEUE_FULL        "server overloaded: %d requests of the query API wait already"
+#define MSG_CANCELED          "context canceled"
+#define MSG_BODY_TOO_LARGE    "http: request body too large"
 
 #endif

@@ -200,6 +200,27 @@ pl_status querier_flags(struct querier_call *c)
     return querier_answer_end(c, NULL);
 }
 
+static void put_count(struct pl_buf *b, const char *key, uint64_t v)
+{
+    json_comma(b);
+    json_key(b, key);
+    pl_buf_u64(b, v);
+}
+
+static void put_time(struct pl_buf *b, const char *key, int64_t t_ms)
+{
+    json_comma(b);
+    json_key(b, key);
+    pl_buf_i64(b, t_ms);
+}
+
+static void put_rate(struct pl_buf *b, const char *key, double v)
+{
+    json_comma(b);
+    json_key(b, key);
+    json_f64(b, v);
+}
+
 static void put_rows(struct pl_buf *b, const char *key, const struct tenant_top *rows, size_t n)
 {
     pl_buf_byte(b, ',');
@@ -235,16 +256,12 @@ pl_status querier_tsdb(struct querier_call *c)
         return st;
     }
     querier_answer_begin(c);
-    PL_BUF_LIT(b, "{\"headStats\":{\"numSeries\":");
-    pl_buf_u64(b, s.series);
-    PL_BUF_LIT(b, ",\"numLabelPairs\":");
-    pl_buf_u64(b, s.label_pairs);
-    PL_BUF_LIT(b, ",\"chunkCount\":");
-    pl_buf_u64(b, s.chunks);
-    PL_BUF_LIT(b, ",\"minTime\":");
-    pl_buf_i64(b, s.mint_ms);
-    PL_BUF_LIT(b, ",\"maxTime\":");
-    pl_buf_i64(b, s.maxt_ms);
+    PL_BUF_LIT(b, "{\"headStats\":{");
+    put_count(b, "numSeries", s.series);
+    put_count(b, "numLabelPairs", s.label_pairs);
+    put_count(b, "chunkCount", s.chunks);
+    put_time(b, "minTime", s.mint_ms);
+    put_time(b, "maxTime", s.maxt_ms);
     pl_buf_byte(b, '}');
     put_rows(b, "seriesCountByMetricName", s.metrics, s.metric_count);
     put_rows(b, "labelValueCountByLabelName", s.label_values, s.label_value_count);
@@ -272,19 +289,15 @@ static void user_stats(void *arg, struct http_request *req, struct http_response
         return;
     }
     resp->content_type = "application/json";
-    PL_BUF_LIT(b, "{\"ingestionRate\":");
-    json_f64(b, s.ingestion_rate);
-    PL_BUF_LIT(b, ",\"numSeries\":");
-    pl_buf_u64(b, s.series);
-    PL_BUF_LIT(b, ",\"APIIngestionRate\":");
-    json_f64(b, s.api_rate);
-    PL_BUF_LIT(b, ",\"RuleIngestionRate\":");
-    json_f64(b, s.rule_rate);
-    PL_BUF_LIT(b, ",\"activeSeries\":");
-    pl_buf_u64(b, s.active_series);
-    PL_BUF_LIT(b, ",\"loadedBlocks\":");
-    pl_buf_u64(b, s.loaded_blocks);
-    PL_BUF_LIT(b, ",\"queriedIngesters\":0}"); /* COMPAT: stays 0 in Cortex too */
+    pl_buf_byte(b, '{');
+    put_rate(b, "ingestionRate", s.ingestion_rate);
+    put_count(b, "numSeries", s.series);
+    put_rate(b, "APIIngestionRate", s.api_rate);
+    put_rate(b, "RuleIngestionRate", s.rule_rate);
+    put_count(b, "activeSeries", s.active_series);
+    put_count(b, "loadedBlocks", s.loaded_blocks);
+    put_count(b, "queriedIngesters", 0); /* COMPAT: stays 0 in Cortex too */
+    pl_buf_byte(b, '}');
 }
 
 void querier_user_stats_route(struct querier *q, struct server *s, const char *path)
@@ -294,6 +307,6 @@ void querier_user_stats_route(struct querier *q, struct server *s, const char *p
                                                .handler = user_stats,
                                                .arg = q,
                                                .auth = SERVER_AUTH_TENANT,
-                                               .pool = SERVER_POOL_QUERY,
+                                               .pool = SERVER_POOL_ADMIN,
                                                .gzip = true});
 }

@@ -9,6 +9,13 @@ static const double slice_bounds[] = {0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25
 METRIC_DEF_HISTOGRAM(m_slices, "prometheus_engine_query_duration_histogram_seconds",
                      "Time of queries by part of their life.", slice_bounds, "engine", "slice");
 METRIC_DEF_COUNTER(m_queries, "cortex_query_frontend_queries_total", "Queries received.", "op", "source", "user");
+METRIC_DEF_GAUGE(m_waiting, "cortex_query_frontend_queue_length", "Requests of the query API that wait for their turn.",
+                 "user", "priority", "type");
+METRIC_DEF_COUNTER(m_discarded, "cortex_query_frontend_discarded_requests_total",
+                   "Requests of the query API that were refused because too many waited.", "user", "priority");
+static const double wait_bounds[] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60};
+METRIC_DEF_HISTOGRAM(m_waited, "cortex_query_frontend_queue_duration_seconds",
+                     "How long requests of the query API waited for their turn.", wait_bounds);
 METRIC_DEF_HISTOGRAM(m_requests, "cortex_querier_request_duration_seconds", "Time to answer requests of the query API.",
                      metric_latency_bounds, "method", "route", "status_code", "ws");
 
@@ -29,6 +36,21 @@ void querier_metrics_init(const struct querier *q)
 void querier_metrics_running(double delta)
 {
     metric_add(METRIC_CELL(m_running, ENGINE), delta);
+}
+
+void querier_metrics_waits(pl_str tenant, double delta)
+{
+    metric_add(METRIC_CELL(m_waiting, tenant, PL_STR("0"), PL_STR("fifo")), delta);
+}
+
+void querier_metrics_waited(int64_t ns)
+{
+    metric_observe(&m_waited, METRIC_CELL0(m_waited), (double)ns / 1e9);
+}
+
+void querier_metrics_discarded(pl_str tenant)
+{
+    metric_inc(METRIC_CELL(m_discarded, tenant, PL_STR("0")));
 }
 
 static void observe_slice(pl_str slice, int64_t ns)

@@ -1,3 +1,4 @@
+#include "ports/shed.h"
 #include "querier/internal.h"
 
 /* One row per endpoint under PREFIX/api/v1. `wants` says which option or port entry it needs to be served. */
@@ -41,7 +42,7 @@ struct querier *querier_create(const struct querier_options *o, struct overrides
     q->port = port;
     q->start_unix_ms = pl_now_unix_ms();
     pl_arena_init(&q->route_arena, 0);
-    querier_gate_init(&q->gate, o->concurrent_max);
+    q->queue = querier_queue_create(o->concurrent_max);
     querier_metrics_init(q);
     return q;
 }
@@ -51,7 +52,7 @@ void querier_destroy(struct querier *q)
     if (q == NULL) {
         return;
     }
-    querier_gate_fini(&q->gate);
+    querier_queue_destroy(q->queue);
     pl_arena_fini(&q->route_arena);
     pl_free(q);
 }
@@ -71,7 +72,9 @@ static void fail(struct querier_call *c)
 {
     pl_buf_reset(&c->resp->body);
     c->resp->body.limit_bytes = 0;
-    if (c->q->o.query_bytes_max > 0 && is_memory_limit(&c->err)) {
+    if (c->arena.refused && (c->err.status == PL_LIMIT || c->err.status == PL_NOMEM)) {
+        (void)shed_fail(SHED_QUERY, &c->err);
+    } else if (c->q->o.query_bytes_max > 0 && is_memory_limit(&c->err)) {
         (void)pl_fail(&c->err, PL_LIMIT, MSG_MEMORY_LIMIT, (unsigned long long)c->q->o.query_bytes_max);
     }
     server_json_fail(c->resp, &c->err);
@@ -88,13 +91,13 @@ static void handle(void *arg, struct http_request *req, struct http_response *re
     pl_status st;
 
     pl_arena_init(&c.arena, q->o.query_bytes_max);
-    st = server_tenant_check(req->tenant, &c.err);
-    if (st != PL_OK) {
-        server_text_fail(resp, &c.err); /* COMPAT: a malformed tenant is a text error, unlike all others */
-        goto done;
-    }
+    c.arena.counted = true;
     if (q->limits != NULL) {
         c.limits = limits_get(q->limits, req->tenant, &generation);
+    }
+    st = querier_admit(&c);
+    if (st != PL_OK) {
+        goto done;
     }
     st = http_params(req, &params, &c.param_count, &c.err);
     if (st != PL_OK) {
@@ -103,13 +106,13 @@ static void handle(void *arg, struct http_request *req, struct http_response *re
         c.params = params;
         st = route->fn(&c);
     }
+done:
     if (st != PL_OK) {
         fail(&c);
     }
     if (c.limits != NULL) {
         limits_put(q->limits, c.limits);
     }
-done:
     pl_arena_fini(&c.arena);
     querier_metrics_request(req, resp->status, pl_now_mono_ns() - c.start_mono_ns);
 }
@@ -165,9 +168,10 @@ void querier_routes(struct querier *q, struct server *s, pl_str prefix)
                                                    .handler = handle,
                                                    .arg = arg,
                                                    .auth = SERVER_AUTH_TENANT,
-                                                   .pool = SERVER_POOL_QUERY,
+                                                   .submit = querier_submit,
+                                                   .submit_arg = q,
                                                    .body_max = QUERIER_BODY_MAX,
-                                                   .gzip = true,
+                                                   .gzip = q->o.gzip,
                                                    .cors = true,
                                                    .too_large = too_large});
         if (e->methods != HTTP_DELETE) {

@@ -16,12 +16,15 @@ struct querier_options {
     int64_t lookback_ns;
     int64_t default_step_ns;  /* querier.default_evaluation_interval */
     int64_t timeout_ns;       /* querier.timeout */
+    int64_t into_future_ns;   /* querier.max_query_into_future, 0: no such limit */
     uint64_t samples_max;     /* querier.max_samples */
     uint64_t concurrent_max;  /* querier.max_concurrent */
     uint64_t query_bytes_max; /* arena of one query: our own -querier.max-query-memory-bytes */
     uint64_t subquery_steps_max;
     bool experimental_functions;
     bool per_step_stats;
+    bool gzip;                    /* querier.response_compression: gzip */
+    bool ignore_query_length_max; /* of single selectors: querier.ignore_max_query_length */
     /* status/config and status/flags; NULL: not served. Called on the query pool. */
     void (*config_yaml)(void *arg, struct pl_buf *out);
     void (*flags)(void *arg, void (*each)(void *each_arg, pl_str name, pl_str value),

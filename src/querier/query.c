@@ -99,19 +99,16 @@ static void fill_query(struct querier_call *c, const struct query_params *p, int
     }
 }
 
-/* Waits for its turn, evaluates, and answers. */
+/* Evaluates and answers. */
 static pl_status run(struct querier_call *c, const struct query_params *p, struct pq_query *query)
 {
     struct series_source *source;
     struct pq_result result = {0};
-    int64_t queue_from_ns = pl_now_mono_ns();
-    int64_t queue_ns;
-    pl_status st = querier_gate_enter(&c->q->gate, query->deadline_mono_ns, c->req->canceled, &c->err);
+    pl_status st = querier_still_wanted(c, query->deadline_mono_ns);
 
     if (st != PL_OK) {
         return st;
     }
-    queue_ns = pl_now_mono_ns() - queue_from_ns;
     querier_metrics_running(1);
     st = querier_source(c, &source);
     if (st == PL_OK) {
@@ -122,11 +119,10 @@ static pl_status run(struct querier_call *c, const struct query_params *p, struc
         }
     }
     if (st == PL_OK) {
-        st = querier_answer_result(c, &result, p->limit, p->stats.n > 0, queue_ns, query->step_ms, query->start_ms);
+        st = querier_answer_result(c, &result, p->limit, p->stats.n > 0, c->queue_ns, query->step_ms, query->start_ms);
     }
-    querier_metrics_query(query->step_ms == 0 ? "query" : "query_range", c->req->tenant, &result.stats, queue_ns);
+    querier_metrics_query(query->step_ms == 0 ? "query" : "query_range", c->req->tenant, &result.stats, c->queue_ns);
     querier_metrics_running(-1);
-    querier_gate_leave(&c->q->gate);
     return st;
 }
 
@@ -183,10 +179,8 @@ static pl_status check_query(struct querier_call *c, const struct query_params *
 static pl_status parse_and_run(struct querier_call *c, struct query_params *p)
 {
     struct pq_parse_options parse = {.experimental_functions = c->q->o.experimental_functions};
-    int64_t timeout_ns = c->q->o.timeout_ns;
     struct pq_query query;
     struct pq_node *expr;
-    int64_t asked_ns;
     pl_status st = read_options(c, p);
 
     if (st != PL_OK) {
@@ -200,10 +194,7 @@ static pl_status parse_and_run(struct querier_call *c, struct query_params *p)
     if (st != PL_OK) {
         return st;
     }
-    if (p->timeout_ms > 0 && pl_mul_ok(&asked_ns, p->timeout_ms, PL_NS_PER_MS)) {
-        timeout_ns = timeout_ns > 0 ? PL_MIN(timeout_ns, asked_ns) : asked_ns;
-    }
-    fill_query(c, p, c->start_mono_ns + (timeout_ns > 0 ? timeout_ns : INT64_MAX / 4), &query);
+    fill_query(c, p, querier_deadline(c, p->timeout_ms), &query);
     query.expr = expr;
     return run(c, p, &query);
 }

@@ -115,48 +115,43 @@ static void handle_services(void *arg, struct http_request *req, struct http_res
 
 /* ---- /config, /runtime_config ---- */
 
-static pl_status mode_of(struct http_request *req, pl_str *mode, struct pl_err *err)
+/* Begins a YAML page; false: the request was wrong and is answered. *mode: its parameter, or "". */
+static bool mode_page_begin(struct http_request *req, struct http_response *resp, pl_str *mode)
 {
     struct http_param *params;
     size_t count;
+    struct pl_err err;
 
+    if (http_params(req, &params, &count, &err) != PL_OK) {
+        server_text_fail(resp, &err);
+        return false;
+    }
     *mode = PL_STR("");
-    PL_TRY(http_params(req, &params, &count, err));
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && mode->n == 0; i++) {
         if (pl_str_eq(params[i].name, PL_STR("mode"))) {
             *mode = params[i].value;
-            break;
         }
     }
-    return PL_OK;
+    resp->content_type = type_text;
+    return true;
 }
 
 static void handle_config(void *arg, struct http_request *req, struct http_response *resp)
 {
     const struct server_admin *a = arg;
-    struct pl_err err;
     pl_str mode;
 
-    if (mode_of(req, &mode, &err) != PL_OK) {
-        server_text_fail(resp, &err);
-        return;
+    if (mode_page_begin(req, resp, &mode)) {
+        a->config(a->arg, mode, &resp->body);
     }
-    resp->content_type = type_text;
-    a->config(a->arg, mode, &resp->body);
 }
 
 static void handle_runtime_config(void *arg, struct http_request *req, struct http_response *resp)
 {
     const struct server_admin *a = arg;
-    struct pl_err err;
     pl_str mode;
 
-    if (mode_of(req, &mode, &err) != PL_OK) {
-        server_text_fail(resp, &err);
-        return;
-    }
-    resp->content_type = type_text;
-    if (!a->runtime_config(a->arg, mode, &resp->body)) {
+    if (mode_page_begin(req, resp, &mode) && !a->runtime_config(a->arg, mode, &resp->body)) {
         resp->content_type = "text/plain";
         pl_buf_reset(&resp->body);
         PL_BUF_LIT(&resp->body, "runtime config file doesn't exist");

@@ -50,6 +50,9 @@ struct server {
     char *texts[16]; /* owned copies of the options' texts */
     uint32_t text_count;
     struct regex *cors_origin; /* NULL: any */
+    struct regex *source_ips;  /* NULL: the usual headers */
+    char *log_headers[SERVER_LOG_HEADERS_MAX];
+    size_t log_header_count;
     struct router router;
     struct route *not_found; /* counts what matched no route */
     struct http_server *http;
@@ -75,6 +78,11 @@ void server__count_begin(struct route *r, const struct http_request *req);
 void server__count_end(struct route *r, const struct http_request *req, const struct http_response *resp, bool handled);
 struct conn_gauges *server__gauges_create(void);
 void server__gauges_set(struct conn_gauges *g, const struct http_server *http);
+
+/* access_log.c */
+PL_MUST_USE pl_status server__log_setup(struct server *s, struct pl_err *err);
+void server__log_request(const struct server *s, const struct http_request *req, const struct http_response *resp,
+                         int64_t taken_ns);
 
 /* dress.c */
 void server__cors(const struct server *s, const struct http_request *req, struct http_response *resp);

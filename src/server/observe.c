@@ -1,5 +1,4 @@
 #include "base/clock.h"
-#include "base/log.h"
 #include "server/internal.h"
 
 #define MIB (1024.0 * 1024.0)
@@ -94,24 +93,6 @@ void server__count_begin(struct route *r, const struct http_request *req)
     metric_add(route_cell(&r->inflight[m], &m_inflight, r, m), 1);
 }
 
-static void log_request(const struct route *r, const struct http_request *req, const struct http_response *resp,
-                        int64_t taken_ns)
-{
-    enum pl_log_level level = r->server->o.log_requests_at_info ? PL_LOG_INFO : PL_LOG_DEBUG;
-
-    if (resp->status >= 500) {
-        level = PL_LOG_WARN;
-    }
-    if (pl_log_enabled(level)) {
-        pl_str path = pl_str_sub(req->path, 0, PL_MIN(req->path.n, (size_t)256));
-        pl_str why = resp->status >= 400 && resp->body.n > 0 ? pl_str_trim(pl_buf_view(&resp->body)) : PL_STR("");
-        why = pl_str_sub(why, 0, PL_MIN(why.n, (size_t)256));
-        PL_LOG_AT(level, "request", PL_KV("method", req->method_text), PL_KV("path", path),
-                  PL_KV_INT("status", resp->status), PL_KV_DUR_NS("duration", taken_ns), PL_KV("user", req->tenant),
-                  PL_KV("remote", req->remote), PL_KV("err", why));
-    }
-}
-
 void server__count_end(struct route *r, const struct http_request *req, const struct http_response *resp, bool handled)
 {
     uint32_t m = method_slot(req->method);
@@ -123,7 +104,7 @@ void server__count_end(struct route *r, const struct http_request *req, const st
     metric_observe(&m_duration, duration_cell(r, m, resp->status), (double)taken_ns / 1e9);
     metric_observe(&m_request_bytes, route_cell(&r->request_bytes[m], &m_request_bytes, r, m), (double)req->body.n);
     metric_observe(&m_response_bytes, route_cell(&r->response_bytes[m], &m_response_bytes, r, m), (double)resp->body.n);
-    log_request(r, req, resp, taken_ns);
+    server__log_request(r->server, req, resp, taken_ns);
 }
 
 /* ---- connections ---- */

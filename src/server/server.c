@@ -89,7 +89,7 @@ static void run_route(void *arg, struct http_request *req, struct http_response 
     if (r->r.cors) {
         server__cors(r->server, req, resp);
     }
-    if (r->r.gzip) {
+    if (r->r.gzip || r->server->o.gzip_all) {
         server__compress(req, resp);
     }
     server__count_end(r, req, resp, true);
@@ -129,6 +129,8 @@ static struct http_route_choice choose(void *arg, struct http_request *req)
         .handler_arg = r,
         .body_max = r->r.body_max > 0 ? r->r.body_max : BODY_MAX_DEFAULT,
         .pool = s->pools[r->r.pool],
+        .submit = r->r.submit,
+        .submit_arg = r->r.submit_arg,
         .too_large = r->r.too_large != NULL ? r->r.too_large : answer_too_large,
     };
 }
@@ -171,9 +173,19 @@ struct server *server_create(const struct server_options *o)
 {
     struct server *s = pl_new(struct server);
     struct http_server_options *h = &s->o.http;
-    pl_str *texts[] = {&h->address,         &h->tls_cert_path,   &h->tls_key_path,      &h->tls_client_ca_path,
-                       &h->tls_client_auth, &h->tls_min_version, &h->tls_cipher_suites, &s->o.path_prefix,
-                       &s->o.cors_origin};
+    pl_str *texts[] = {&h->address,
+                       &h->tls_cert_path,
+                       &h->tls_key_path,
+                       &h->tls_client_ca_path,
+                       &h->tls_client_auth,
+                       &h->tls_min_version,
+                       &h->tls_cipher_suites,
+                       &s->o.path_prefix,
+                       &s->o.cors_origin,
+                       &s->o.log_source_ips_header,
+                       &s->o.log_source_ips_regex,
+                       &s->o.log_exclude_headers,
+                       &s->o.request_id_header};
 
     s->o = *o;
     for (size_t i = 0; i < PL_ARRAY_LEN(texts); i++) {
@@ -182,6 +194,10 @@ struct server *server_create(const struct server_options *o)
     /* "/x/" and "/x" are the same prefix. */
     while (s->o.path_prefix.n > 0 && s->o.path_prefix.p[s->o.path_prefix.n - 1] == '/') {
         s->o.path_prefix.n--;
+    }
+    s->log_header_count = PL_MIN(o->log_header_count, (size_t)SERVER_LOG_HEADERS_MAX);
+    for (size_t i = 0; i < s->log_header_count; i++) {
+        s->log_headers[i] = pl_str_dup(o->log_headers[i]);
     }
     h->route = choose;
     h->refused = refused;
@@ -222,15 +238,17 @@ static pl_status compile_cors(struct server *s, struct pl_err *err)
 
 pl_status server_start(struct server *s, struct pl_err *err)
 {
-    static const char *const names[SERVER_POOL_COUNT] = {"push", "query", "admin"};
+    static const char *const names[SERVER_POOL_COUNT] = {"push", "admin"};
     uint32_t cores = (uint32_t)PL_MAX(sysconf(_SC_NPROCESSORS_ONLN), 1L);
     uint32_t threads[SERVER_POOL_COUNT] = {
         [SERVER_POOL_PUSH] = s->o.push_threads > 0 ? s->o.push_threads : cores,
-        [SERVER_POOL_QUERY] = s->o.query_threads > 0 ? s->o.query_threads : cores,
         [SERVER_POOL_ADMIN] = ADMIN_THREADS,
     };
     pl_status st = compile_cors(s, err);
 
+    if (st == PL_OK) {
+        st = server__log_setup(s, err);
+    }
     if (st != PL_OK) {
         return st;
     }
@@ -271,6 +289,10 @@ void server_destroy(struct server *s)
     pl_free(s->not_found->name);
     pl_free(s->not_found);
     regex_destroy(s->cors_origin);
+    regex_destroy(s->source_ips);
+    for (size_t i = 0; i < s->log_header_count; i++) {
+        pl_free(s->log_headers[i]);
+    }
     for (uint32_t i = 0; i < s->text_count; i++) {
         pl_free(s->texts[i]);
     }
@@ -280,9 +302,4 @@ void server_destroy(struct server *s)
 uint16_t server_port(const struct server *s)
 {
     return http_server_port(s->http);
-}
-
-struct worker_pool *server_worker_pool(const struct server *s, enum server_pool pool)
-{
-    return s->pools[pool];
 }

@@ -11,7 +11,7 @@
 #include "http/http.h"
 
 enum server_auth { SERVER_AUTH_NONE, SERVER_AUTH_TENANT };
-enum server_pool { SERVER_POOL_PUSH, SERVER_POOL_QUERY, SERVER_POOL_ADMIN, SERVER_POOL_COUNT };
+enum server_pool { SERVER_POOL_PUSH, SERVER_POOL_ADMIN, SERVER_POOL_COUNT };
 
 struct server_route {
     uint32_t methods; /* mask of enum http_method; HEAD goes with GET */
@@ -21,6 +21,9 @@ struct server_route {
     void *arg;
     enum server_auth auth;
     enum server_pool pool;
+    /* The role's own queue in the pool's place; see struct http_route_choice. NULL: the pool. */
+    bool (*submit)(void *arg, struct worker_job *job, struct http_request *req, struct http_response *resp);
+    void *submit_arg;
     uint64_t body_max; /* bytes; 0: 1 MiB */
     bool gzip;         /* compress answers over 1 KiB when the client accepts it */
     bool cors;         /* query routes: the CORS headers of spec 1.1 */
@@ -28,13 +31,21 @@ struct server_route {
                       uint64_t content_length); /* NULL: 413 */
 };
 
+enum { SERVER_LOG_HEADERS_MAX = 32 };
 struct server;
 struct server_options {
     struct http_server_options http; /* route, arg filled in by the server */
     pl_str path_prefix;
-    bool auth_enabled;                    /* false: tenant is "fake" */
-    uint32_t push_threads, query_threads; /* 0: by cores */
-    bool log_requests_at_info;
+    bool gzip_all;         /* compress answers of every route */
+    bool auth_enabled;     /* false: tenant is "fake" */
+    uint32_t push_threads; /* 0: by cores */
+    /* What a request's log line shows (spec 1.1); the texts and names are copied. */
+    bool log_requests_at_info, log_request_headers, log_source_ips;
+    pl_str log_source_ips_header, log_source_ips_regex; /* both or none */
+    pl_str log_exclude_headers;                         /* comma list */
+    pl_str request_id_header;
+    const pl_str *log_headers; /* at most SERVER_LOG_HEADERS_MAX are kept */
+    size_t log_header_count;
     pl_str cors_origin; /* regex, anchored; empty: any */
 };
 
@@ -46,8 +57,6 @@ PL_MUST_USE pl_status server_start(struct server *s, struct pl_err *err);
 void server_stop(struct server *s, int64_t drain_ns);
 void server_destroy(struct server *s); /* NULL allowed */
 uint16_t server_port(const struct server *s);
-/* The pool's threads, for a role that runs its own jobs there. NULL before server_start. */
-struct worker_pool *server_worker_pool(const struct server *s, enum server_pool pool);
 
 /* ---- answers ---- */
 int server_http_status(pl_status st);        /* status_map.c: the only place with HTTP error numbers */

@@ -45,12 +45,21 @@ PL_MUST_USE pl_status block_writer_finish(struct block_writer *w, struct ulid *i
 void block_writer_destroy(struct block_writer *w); /* removes what was not finished; NULL allowed */
 
 /* PL_BLOCKING. Removes the folders ULID.tmp-for-creation and ULID.tmp-for-deletion that a crash left in dir; for
- * whoever holds the lock of dir. *removed (NULL allowed): how many. */
+ * whoever holds the lock of dir. *removed (NULL allowed): how many. Goes on after a failure; the first one is told. */
 PL_MUST_USE pl_status block_tmp_cleanup(pl_str dir, uint32_t *removed, struct pl_err *err);
 
 /* ---- verify (palliumctl tsdb verify) ---- */
+/* What was read of one kind of file, good or bad. */
+struct verify_part {
+    uint64_t files;   /* WAL segments, head chunk files; of blocks: the blocks */
+    uint64_t records; /* WAL only */
+    uint64_t series;  /* WAL and head chunks: different references; blocks: the sum over all */
+    uint64_t chunks;  /* not of the WAL */
+    uint64_t samples; /* floats in the WAL; repeats, as after a truncation, count again */
+    uint64_t bytes;   /* of the files; of blocks: index and chunks */
+};
 struct verify_report {
-    uint64_t blocks, series, chunks, samples, wal_segments, wal_records, head_chunks;
+    struct verify_part wal, head_chunks, blocks;
     uint64_t problems;
     void (*problem)(void *arg, pl_str where, pl_str what); /* called for each finding */
     void *arg;

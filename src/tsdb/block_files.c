@@ -246,18 +246,22 @@ pl_status block_tmp_cleanup(pl_str dir, uint32_t *removed, struct pl_err *err)
     if (d == NULL) {
         return pl_fail(err, errno == ENOENT ? PL_NOT_FOUND : PL_IO, "open %s: %s", path, strerror(errno));
     }
-    while (st == PL_OK && (e = readdir(d)) != NULL) {
+    while ((e = readdir(d)) != NULL) {
+        /* One that cannot be removed does not keep the others; the first failure is told. */
+        struct pl_err *why = st == PL_OK ? err : NULL;
+        pl_status one;
         if (!is_block_leftover(pl_str_c(e->d_name))) {
             continue;
         }
-        st = block__path(path, err, "%.*s/%s", PL_STR_ARG(dir), e->d_name);
-        if (st == PL_OK) {
-            st = block__remove_tree(path, err);
+        one = block__path(path, why, "%.*s/%s", PL_STR_ARG(dir), e->d_name);
+        if (one == PL_OK) {
+            one = block__remove_tree(path, why);
         }
-        n += st == PL_OK;
+        n += one == PL_OK;
+        st = st == PL_OK ? one : st;
     }
     (void)closedir(d);
-    if (st == PL_OK && removed != NULL) {
+    if (removed != NULL) {
         *removed = n;
     }
     return st;

@@ -30,7 +30,9 @@ struct head *head_create(const struct tsdb_options *o, pl_str tenant)
     slab_init(&h->label_slab, &h->slabs);
     symbols_init(&h->symbols);
     h->metric_name_id = symbols_intern(&h->symbols, LABEL_METRIC_NAME);
-    h->postings = postings_create();
+    symbols_ref(&h->symbols, h->metric_name_id); /* for ever */
+    h->postings = postings_create(&h->symbols);
+    head_gens_init(h);
     h->table = pl_new_array(struct head_index_entry, TABLE_FIRST);
     h->table_mask = TABLE_FIRST - 1;
     h->wire = pl_new_array(struct wire_entry, TABLE_FIRST);
@@ -79,6 +81,7 @@ void head_destroy(struct head *h)
     pl_free(h->table);
     pl_free(h->wire);
     postings_destroy(h->postings);
+    head_gens_fini(h);
     symbols_fini(&h->symbols);
     slab_pool_fini(&h->slabs);
     for (size_t i = 0; i < HEAD_SHARD_COUNT; i++) {

@@ -1,8 +1,7 @@
 /* tsdb/head.h - private to tsdb/: the newest samples of a tenant, in memory.
  *
- * A series is a slot number. Slots lie in pages of 64; a page is never moved nor freed while the head lives. The 16
- * shards take turns by page, so that series created together (one sender's push) lie together and a batch still spreads
- * over the locks.
+ * A series is a slot number. Slots lie in pages of 64; a page never moves. The 16 shards take turns by page, so that
+ * series created together (one sender's push) lie together and a batch still spreads over the locks.
  *
  * Locks, outer first: pins (read: appenders and readers; write: the short step that takes series out) - shard - index -
  * slab pool - head chunks - WAL. What each guards is said at the field. Labels of a live series are constant.
@@ -10,6 +9,14 @@
  * The slot number is also the series' reference in the WAL and in head chunk files. Only where a WAL written by someone
  * else uses references that do not fit (or two for one series), `alias` maps them, and `foreign` gives such a series
  * its own.
+ *
+ * Memory of series that went comes back (head_reclaim.c), and no reader ever sees it after. Two things keep readers
+ * safe. While pins are read-held no live series dies, so what an appender reached through a live series stays. What a
+ * query found lives longer than its pin: label texts are views of symbols until its arena ends, and a list read early
+ * may name series that have died since. So each query enters the newest generation before it looks at anything, and
+ * leaves it with its arena. Truncation takes dead series out of table and lists, hangs what they leave behind (symbols,
+ * pages of slots) on the newest generation and opens another; a generation's leavings are freed when it is the oldest
+ * and no reader is in it. Slots, too, are given out again only then.
  */
 #ifndef PL_TSDB_HEAD_H
 #define PL_TSDB_HEAD_H
@@ -83,10 +90,24 @@ struct wire_entry {
 
 struct head_postings;
 
+/* One generation of readers. Index lock, but for leaving. Counted: the head holds one reference, each reader one, and
+ * the last frees it, as an arena may end after the head. */
+struct head_gen {
+    _Atomic uint32_t refs;
+    uint64_t seq;
+    struct head_gen *next; /* newer */
+    /* Out of every reader's reach who enters a newer one: */
+    uint32_t *symbols;
+    size_t symbol_count;
+    struct head_page **pages;
+    size_t page_count, page_cap;
+};
+
 struct head_quarantine {
     uint32_t *slots; /* removed series; reusable when no head chunk file may name them any more */
     size_t count, cap;
     uint32_t chunk_file; /* the newest head chunk file when they were removed */
+    uint64_t gen;        /* the newest generation then: its readers may hold the numbers */
 };
 
 struct head {
@@ -104,7 +125,8 @@ struct head {
     struct head_shard shards[HEAD_SHARD_COUNT];
     struct slab_pool slabs;
 
-    struct pl_mutex index; /* symbols, table, postings, label_slab, alias, foreign, free slots */
+    struct pl_mutex index; /* symbols, table, postings, label_slab, alias, foreign, free slots, generations */
+    struct head_gen *gen_oldest, *gen_newest;
     struct symbols symbols;
     struct head_index_entry *table;
     uint32_t table_mask, table_count;
@@ -152,6 +174,13 @@ static inline bool head_is_live(const struct head_series *s)
 {
     return atomic_load_explicit(&s->live, memory_order_acquire) != 0; /* pairs with head_new_series_locked */
 }
+/* For slots out of a list: the series may be gone, and its page with it. */
+static inline bool head_slot_is_live(const struct head *h, uint32_t slot)
+{
+    const struct head_page *page = head_page_of(h, slot);
+
+    return page != NULL && head_is_live(&page->hot[slot % HEAD_PAGE_SERIES]);
+}
 static inline uint32_t head_shard_of(uint32_t slot)
 {
     return slot >> HEAD_PAGE_BITS & (HEAD_SHARD_COUNT - 1);
@@ -194,6 +223,19 @@ void head_wire_resolve(struct head *h, const struct pl_hash128 *hashes, uint32_t
 void head_wire_add(struct head *h, const struct pl_hash128 *hashes, const uint32_t *slots, uint32_t count);
 void head_wire_forget(struct head *h);
 void head_wire_purge_dead(struct head *h); /* pins (write) held */
+void head_table_shrink_locked(struct head *h);
+
+/* ---- head_reclaim.c ---- */
+void head_gens_init(struct head *h);
+void head_gens_fini(struct head *h);
+/* Whoever reads labels or lists of the head enters first and leaves when it needs nothing of it any more. */
+struct head_gen *head_enter(struct head *h);
+void head_leave(struct head_gen *g);
+void head_enter_until_free(struct head *h, struct pl_arena *a); /* leaves when the arena is reset or ended */
+/* Takes dead series out of everything. Compaction thread. */
+void head_forget_series(struct head *h, const uint32_t *dead, size_t n);
+/* Frees what no reader can hold any more. Compaction thread. */
+void head_reclaim(struct head *h);
 
 /* ---- head_append.c ---- */
 enum head_sample { HEAD_SAMPLE_OK, HEAD_SAMPLE_EQUAL, HEAD_SAMPLE_DUPLICATE, HEAD_SAMPLE_OLD };
@@ -210,18 +252,20 @@ void head_encode_series(struct head *h, struct pl_buf *out, uint64_t ref, const 
 int64_t head_range_end(int64_t t, int64_t range);
 
 /* ---- head_postings.c ---- */
-struct head_postings *postings_create(void);
+struct head_postings *postings_create(struct symbols *symbols);
 void postings_destroy(struct head_postings *p);
 uint32_t postings_add(struct head_postings *p, uint32_t name, uint32_t value, uint32_t slot, uint32_t memo);
 void postings_add_all(struct head_postings *p, uint32_t slot);
 void postings_remove(struct head_postings *p, uint32_t name, uint32_t value, uint32_t slot);
 void postings_remove_all(struct head_postings *p, uint32_t slot);
-void postings_sweep(struct head_postings *p); /* forgets pairs without series */
+/* Forgets the pairs without series of the name with this index; false past the last. */
+bool postings_sweep_name(struct head_postings *p, size_t index);
+/* Forgets names without pairs. Pins (write) held too: a reader relies on the symbol of a name throughout. */
+void postings_sweep_names(struct head_postings *p);
+/* Packs the lists when few of what there were are left. */
+void postings_shrink(struct head_postings *p);
 uint32_t postings_count(const struct head_postings *p, uint32_t name, uint32_t value);
 uint64_t postings_pair_count(const struct head_postings *p);
-/* Slots that every matcher accepts, ascending, in `a`. Takes the index lock; pins held. */
-pl_status postings_match(struct head *h, const struct matcher *ms, size_t n, const _Atomic bool *cancel,
-                         struct pl_arena *a, uint32_t **slots, size_t *count, struct pl_err *err);
 /* Names that have series; values of a name with their series counts. Index lock held. Arrays in `a`, NULL past its
  * limit. */
 uint32_t *postings_names(const struct head_postings *p, struct pl_arena *a, size_t *count);
@@ -229,6 +273,12 @@ struct posting_value {
     uint32_t value, series;
 };
 struct posting_value *postings_values(const struct head_postings *p, uint32_t name, struct pl_arena *a, size_t *count);
+
+/* ---- head_match.c ---- */
+/* Slots that every matcher accepts, ascending, in `a`; some may have died. Takes the index lock; pins held, generation
+ * entered. */
+pl_status postings_match(struct head *h, const struct matcher *ms, size_t n, const _Atomic bool *cancel,
+                         struct pl_arena *a, uint32_t **slots, size_t *count, struct pl_err *err);
 
 /* ---- head_select.c ---- */
 pl_status head_select(struct head *h, struct pl_arena *a, const struct series_select *q, struct series_list *out,

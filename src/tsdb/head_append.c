@@ -181,7 +181,7 @@ static void create_slice(struct call *c, const uint32_t *unknown, const uint64_t
 {
     struct head *h = c->h;
 
-    memset(memo->posting, 0, sizeof(memo->posting)); /* lists may have changed since the lock was given back */
+    memo->count = 0; /* lists and symbols may have changed since the lock was given back */
     pl_mutex_lock(&h->index);
     for (uint32_t k = 0; k < n; k++) {
         __builtin_prefetch(&h->table[(uint32_t)hash[k] & h->table_mask]);
@@ -211,7 +211,6 @@ static pl_status resolve_unknown(struct call *c, uint32_t *unknown, uint32_t n, 
     if (memo == NULL || hash == NULL || wire == NULL) {
         return pl_fail(err, PL_LIMIT, "request memory limit");
     }
-    memo->count = 0;
     for (uint32_t k = 0; k < n; k++) {
         hash[k] = labels_hash(c->b->series[unknown[k]].labels);
         wire[k] = c->b->series[unknown[k]].wire_hash;
@@ -461,6 +460,19 @@ static pl_status call_prepare(struct call *c, uint32_t **order, struct pl_err *e
     return unknown_count > 0 ? resolve_unknown(c, unknown, unknown_count, err) : PL_OK;
 }
 
+/* The labels of the first refused series, as a copy: the caller may look at them after its pin has ended. */
+static void first_labels_copy(struct call *c)
+{
+    struct tsdb_append_result *r = c->r;
+    uint32_t slot = c->slots[r->first_series];
+    struct labels ls = c->b->series[r->first_series].labels;
+
+    if (slot != 0 && !head_labels(c->h, slot, c->a, &ls)) {
+        ls = (struct labels){.n = 0};
+    }
+    r->first_labels = labels_copy_try(c->a, ls);
+}
+
 pl_status head_append(struct head *h, const struct tsdb_append_batch *b, struct pl_arena *a,
                       struct tsdb_append_result *r, struct pl_err *err)
 {
@@ -498,12 +510,7 @@ pl_status head_append(struct head *h, const struct tsdb_append_batch *b, struct 
         atomic_store_explicit(&h->last_append_unix_ms, pl_now_unix_ms(), memory_order_relaxed);
     }
     if (r->first != TSDB_SOFT_NONE) {
-        uint32_t slot = c.slots[r->first_series];
-        if (slot == 0) {
-            r->first_labels = labels_copy_try(a, b->series[r->first_series].labels);
-        } else if (!head_labels(h, slot, a, &r->first_labels)) {
-            r->first_labels = (struct labels){.n = 0};
-        }
+        first_labels_copy(&c);
     }
     r->head_maxt_ms = atomic_load_explicit(&h->maxt_ms, memory_order_relaxed);
     pl_buf_fini(&c.series_record);

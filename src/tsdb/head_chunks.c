@@ -1,58 +1,20 @@
-#include "tsdb/head_chunks.h"
+/* Chunks of the head on disk: adding, flushing, reading, deleting files. */
+#include "tsdb/head_chunks_internal.h"
 
-#include "base/buf.h"
 #include "base/hash.h"
 #include "base/log.h"
-#include "base/sync.h"
 #include "codec/varint.h"
 #include "codec/xor_chunk.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#define FILE_MAGIC UINT32_C(0x0130BC91)
-enum { FILE_HEADER = 8, FILE_BYTES_MAX = 128 << 20, RECORD_FIXED = 25, CRC_BYTES = 4, BUFFER_FIRST = 64 << 10 };
+enum { BUFFER_FIRST = 64 << 10 };
 
-/* Counted: one reference by the list, one by each arena that reads from the mapping. */
-struct hc_file {
-    uint32_t number;
-    _Atomic uint32_t refs;
-    int fd; /* -1: not created yet, or only read */
-    uint8_t *map;
-    size_t map_size;
-    uint64_t written; /* bytes on disk; hc lock */
-    int64_t maxt_ms;  /* of its chunks */
-};
-
-/* Bytes of one file that are not written yet. The last node takes new chunks; the first is the one being written. */
-struct hc_node {
-    struct hc_node *next;
-    struct hc_file *file;
-    uint64_t offset; /* of buf in the file */
-    struct pl_buf buf;
-};
-
-struct head_chunks {
-    char *dir; /* owned */
-    bool read_only;
-    struct pl_mutex flush_lock; /* one flush at a time */
-    struct pl_mutex lock;       /* all below */
-    struct hc_file **files;     /* by number */
-    size_t file_count, file_cap;
-    struct hc_node *first, *last;
-    struct hc_file *current; /* takes new chunks; NULL: the next chunk starts a file */
-    uint64_t current_size;
-    size_t buffered;
-};
-
-static void file_unref(void *arg)
+void hc__file_unref(void *arg)
 {
     struct hc_file *f = arg;
 
@@ -67,7 +29,7 @@ static void file_unref(void *arg)
     }
 }
 
-static struct hc_file *file_new(uint32_t number)
+struct hc_file *hc__file_new(uint32_t number)
 {
     struct hc_file *f = pl_new(struct hc_file);
 
@@ -78,12 +40,12 @@ static struct hc_file *file_new(uint32_t number)
     return f;
 }
 
-static void file_path(const struct head_chunks *hc, uint32_t number, char *out, size_t size)
+void hc__file_path(const struct head_chunks *hc, uint32_t number, char *out, size_t size)
 {
     (void)snprintf(out, size, "%s/%06u", hc->dir, number);
 }
 
-static void file_list_add(struct head_chunks *hc, struct hc_file *f)
+void hc__file_list_add(struct head_chunks *hc, struct hc_file *f)
 {
     pl_array_reserve(hc->files, hc->file_cap, hc->file_count + 1);
     hc->files[hc->file_count++] = f;
@@ -98,7 +60,7 @@ pl_status head_chunk_parse(const uint8_t *p, size_t n, uint64_t *ref, struct chu
     uint64_t len;
     size_t head;
 
-    if (n < RECORD_FIXED) {
+    if (n < HC_RECORD_FIXED) {
         for (size_t i = 0; i < n; i++) {
             if (p[i] != 0) {
                 return pl_fail(err, PL_CORRUPT, "chunk header cut off");
@@ -110,8 +72,8 @@ pl_status head_chunk_parse(const uint8_t *p, size_t n, uint64_t *ref, struct chu
     if (*ref == 0 && pl_get_be64(p + 8) == 0 && pl_get_be64(p + 16) == 0) {
         return PL_NOT_FOUND;
     }
-    data = uvarint_get(p + RECORD_FIXED, end, &len);
-    if (data == NULL || len > (uint64_t)(end - data) || (uint64_t)(end - data) - len < CRC_BYTES) {
+    data = uvarint_get(p + HC_RECORD_FIXED, end, &len);
+    if (data == NULL || len > (uint64_t)(end - data) || (uint64_t)(end - data) - len < HC_CRC_BYTES) {
         return pl_fail(err, PL_CORRUPT, "chunk of series %llu cut off", (unsigned long long)*ref);
     }
     head = (size_t)(data - p);
@@ -123,7 +85,7 @@ pl_status head_chunk_parse(const uint8_t *p, size_t n, uint64_t *ref, struct chu
                                .encoding = p[24],
                                .mint_ms = (int64_t)pl_get_be64(p + 8),
                                .maxt_ms = (int64_t)pl_get_be64(p + 16)};
-    *size = head + (size_t)len + CRC_BYTES;
+    *size = head + (size_t)len + HC_CRC_BYTES;
     return PL_OK;
 }
 
@@ -150,12 +112,12 @@ static pl_status file_map_locked(struct hc_file *f, struct pl_err *err)
     if (f->map != NULL) {
         return PL_OK;
     }
-    m = mmap(NULL, FILE_BYTES_MAX, PROT_READ, MAP_SHARED, f->fd, 0);
+    m = mmap(NULL, HC_FILE_BYTES_MAX, PROT_READ, MAP_SHARED, f->fd, 0);
     if (m == MAP_FAILED) {
         return pl_fail(err, PL_IO, "map head chunk file %06u: %s", f->number, strerror(errno));
     }
     f->map = m;
-    f->map_size = FILE_BYTES_MAX;
+    f->map_size = HC_FILE_BYTES_MAX;
     return PL_OK;
 }
 
@@ -167,7 +129,7 @@ static void pin(struct head_chunk_pins *pins, struct hc_file *f)
         }
     }
     atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
-    pl_arena_on_free(pins->a, file_unref, f);
+    pl_arena_on_free(pins->a, hc__file_unref, f);
     pins->last[pins->next++ % PL_ARRAY_LEN(pins->last)] = f;
 }
 
@@ -224,155 +186,6 @@ pl_status head_chunks_read(struct head_chunks *hc, const struct head_chunk *c, s
     return st;
 }
 
-/* ---- opening ---- */
-
-static int number_cmp(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-    return (x > y) - (x < y);
-}
-
-static pl_status numbers_list(const struct head_chunks *hc, uint32_t **out, size_t *count, struct pl_err *err)
-{
-    DIR *d = opendir(hc->dir);
-    struct dirent *e;
-    uint32_t *v = NULL;
-    size_t n = 0, cap = 0;
-    uint64_t number;
-
-    if (d == NULL) {
-        *out = NULL;
-        *count = 0;
-        return hc->read_only && errno == ENOENT ? PL_OK : pl_fail(err, PL_IO, "read %s: %s", hc->dir, strerror(errno));
-    }
-    while ((e = readdir(d)) != NULL) {
-        if (pl_str_to_u64(pl_str_c(e->d_name), &number) && strlen(e->d_name) >= 6 && number > 0 &&
-            number < UINT32_MAX) {
-            pl_array_reserve(v, cap, n + 1);
-            v[n++] = (uint32_t)number;
-        }
-    }
-    (void)closedir(d);
-    if (n > 0) {
-        qsort(v, n, sizeof(*v), number_cmp);
-    }
-    *out = v;
-    *count = n;
-    return PL_OK;
-}
-
-/* Gives every good record to load; returns the offset behind the last good one. */
-static uint64_t file_walk(struct hc_file *f, head_chunks_load_fn load, void *arg, pl_status *end, struct pl_err *err)
-{
-    size_t at = FILE_HEADER;
-
-    *end = PL_NOT_FOUND;
-    while (at < f->map_size) {
-        struct chunk_view v;
-        uint64_t ref;
-        size_t size;
-
-        *end = head_chunk_parse(f->map + at, f->map_size - at, &ref, &v, &size, err);
-        if (*end != PL_OK) {
-            break;
-        }
-        /* Bit 7 marks out-of-order chunks, other encodings are histograms: neither is ours to serve yet. */
-        if (v.encoding == CHUNK_ENC_XOR && v.mint_ms <= v.maxt_ms) {
-            load(arg, ref,
-                 &(struct head_chunk){
-                     .file = f->number, .offset = (uint32_t)at, .mint_ms = v.mint_ms, .maxt_ms = v.maxt_ms});
-        }
-        f->maxt_ms = PL_MAX(f->maxt_ms, v.maxt_ms);
-        at += size;
-        *end = PL_NOT_FOUND;
-    }
-    return at;
-}
-
-static pl_status file_load(struct head_chunks *hc, uint32_t number, bool last, head_chunks_load_fn load, void *arg,
-                           uint64_t *corruptions, struct pl_err *err)
-{
-    char path[PATH_MAX + 16];
-    struct hc_file *f = file_new(number);
-    struct pl_err why = {.status = PL_OK};
-    struct stat sb;
-    pl_status end = PL_CORRUPT;
-    uint64_t good = 0;
-    int fd;
-
-    file_path(hc, number, path, sizeof(path));
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &sb) != 0) {
-        int e = errno;
-        if (fd >= 0) {
-            (void)close(fd);
-        }
-        file_unref(f);
-        return pl_fail(err, PL_IO, "open head chunk file %s: %s", path, strerror(e));
-    }
-    if (sb.st_size >= FILE_HEADER && sb.st_size <= (off_t)UINT32_MAX) {
-        void *m = mmap(NULL, (size_t)sb.st_size, PROT_READ, MAP_SHARED, fd, 0);
-        if (m != MAP_FAILED) {
-            f->map = m;
-            f->map_size = (size_t)sb.st_size;
-        }
-    }
-    (void)close(fd);
-    if (f->map != NULL && pl_get_be32(f->map) == FILE_MAGIC && f->map[4] == 1) {
-        good = file_walk(f, load, arg, &end, &why);
-    } else {
-        (void)pl_fail(&why, PL_CORRUPT, "not a head chunk file");
-    }
-    f->written = good;
-    if (end != PL_NOT_FOUND && sb.st_size > 0) {
-        ++*corruptions;
-        pl_warn("corrupt head chunk file: the chunks behind the bad bytes are dropped", PL_KV_C("file", path),
-                PL_KV_INT("good_bytes", good), PL_KV_INT("bytes", sb.st_size), PL_KV_ERR(&why));
-    }
-    if (!hc->read_only && last && good == 0) {
-        (void)unlink(path); /* without a header it never held a chunk */
-        file_unref(f);
-        return PL_OK;
-    }
-    if (!hc->read_only && last && end != PL_NOT_FOUND && truncate(path, (off_t)good) != 0) {
-        pl_warn("cannot cut a head chunk file", PL_KV_C("file", path), PL_KV_C("err", strerror(errno)));
-    }
-    file_list_add(hc, f);
-    return PL_OK;
-}
-
-pl_status head_chunks_open(struct head_chunks **out, pl_str dir, bool read_only, head_chunks_load_fn load, void *arg,
-                           uint64_t *corruptions, struct pl_err *err)
-{
-    struct head_chunks *hc = pl_new(struct head_chunks);
-    uint32_t *numbers = NULL;
-    size_t count = 0;
-    pl_status st;
-
-    hc->dir = pl_str_dup(dir);
-    hc->read_only = read_only;
-    pl_mutex_init(&hc->flush_lock, PL_RANK_HEAD_CHUNKS);
-    pl_mutex_init(&hc->lock, PL_RANK_HEAD_CHUNKS + 1);
-    if (!read_only && mkdir(hc->dir, 0777) != 0 && errno != EEXIST) {
-        st = pl_fail(err, PL_IO, "create %s: %s", hc->dir, strerror(errno));
-        goto fail;
-    }
-    st = numbers_list(hc, &numbers, &count, err);
-    for (size_t i = 0; i < count && st == PL_OK; i++) {
-        st = file_load(hc, numbers[i], i + 1 == count, load, arg, corruptions, err);
-    }
-    pl_free(numbers);
-    if (st == PL_OK) {
-        *out = hc;
-        return PL_OK;
-    }
-
-fail:
-    head_chunks_close(hc);
-    return st;
-}
-
 void head_chunks_close(struct head_chunks *hc)
 {
     struct pl_err err;
@@ -390,7 +203,7 @@ void head_chunks_close(struct head_chunks *hc)
         d = next;
     }
     for (size_t i = 0; i < hc->file_count; i++) {
-        file_unref(hc->files[i]);
+        hc__file_unref(hc->files[i]);
     }
     pl_free(hc->files);
     pl_mutex_fini(&hc->lock);
@@ -417,13 +230,18 @@ static void node_append_locked(struct head_chunks *hc, struct hc_file *f, uint64
 
 static void current_start_locked(struct head_chunks *hc)
 {
-    static const uint8_t header[FILE_HEADER] = {0x01, 0x30, 0xBC, 0x91, 1, 0, 0, 0};
+    static const uint8_t header[HC_FILE_HEADER] = {0x01, 0x30, 0xBC, 0x91, 1, 0, 0, 0};
     uint32_t number = hc->file_count > 0 ? hc->files[hc->file_count - 1]->number + 1 : 1;
 
-    hc->current = file_new(number);
-    hc->current_size = FILE_HEADER;
-    file_list_add(hc, hc->current);
-    node_append_locked(hc, hc->current, 0);
+    hc->current = hc__file_new(number);
+    hc->current_size = HC_FILE_HEADER;
+    hc__file_list_add(hc, hc->current);
+    if (hc->last != NULL && hc->last->buf.n == 0) {
+        hc->last->file = hc->current; /* an empty node would end a flush before the bytes behind it */
+        hc->last->offset = 0;
+    } else {
+        node_append_locked(hc, hc->current, 0);
+    }
     pl_buf_add(&hc->last->buf, header, sizeof(header));
     hc->buffered += sizeof(header);
 }
@@ -434,22 +252,23 @@ void head_chunks_add(struct head_chunks *hc, uint64_t ref, struct head_chunk *c,
     size_t n;
 
     pl_mutex_lock(&hc->lock);
-    if (hc->current == NULL || hc->current_size + RECORD_FIXED + VARINT_MAX + size + CRC_BYTES > FILE_BYTES_MAX) {
+    if (hc->current == NULL ||
+        hc->current_size + HC_RECORD_FIXED + VARINT_MAX + size + HC_CRC_BYTES > HC_FILE_BYTES_MAX) {
         current_start_locked(hc);
     }
     if (hc->last->buf.cap == 0) {
         (void)pl_buf_reserve(&hc->last->buf, BUFFER_FIRST);
     }
-    start = (uint8_t *)pl_buf_reserve(&hc->last->buf, RECORD_FIXED + VARINT_MAX + (size_t)size + CRC_BYTES);
+    start = (uint8_t *)pl_buf_reserve(&hc->last->buf, HC_RECORD_FIXED + VARINT_MAX + (size_t)size + HC_CRC_BYTES);
     pl_put_be64(start, ref);
     pl_put_be64(start + 8, (uint64_t)c->mint_ms);
     pl_put_be64(start + 16, (uint64_t)c->maxt_ms);
     start[24] = CHUNK_ENC_XOR;
-    p = uvarint_put(start + RECORD_FIXED, size);
+    p = uvarint_put(start + HC_RECORD_FIXED, size);
     memcpy(p, data, size);
     p += size;
     pl_put_be32(p, pl_crc32c(0, start, (size_t)(p - start)));
-    n = (size_t)(p - start) + CRC_BYTES;
+    n = (size_t)(p - start) + HC_CRC_BYTES;
     c->file = hc->current->number;
     c->offset = (uint32_t)hc->current_size;
     hc->current->maxt_ms = PL_MAX(hc->current->maxt_ms, c->maxt_ms);
@@ -464,7 +283,7 @@ static pl_status node_write(const struct head_chunks *hc, struct hc_node *d, str
     char path[PATH_MAX + 16];
     size_t done = 0;
 
-    file_path(hc, d->file->number, path, sizeof(path));
+    hc__file_path(hc, d->file->number, path, sizeof(path));
     if (d->file->fd < 0) {
         d->file->fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     }
@@ -544,10 +363,22 @@ pl_status head_chunks_flush(struct head_chunks *hc, size_t min_bytes, bool sync,
         if (f->fd >= 0 && fdatasync(f->fd) != 0) {
             st = pl_fail(err, PL_IO, "fsync head chunk file %06u: %s", f->number, strerror(errno));
         }
-        file_unref(f);
+        hc__file_unref(f);
     }
     pl_mutex_unlock(&hc->flush_lock);
     return st;
+}
+
+/* The next chunk starts a file, so that this one can go when its time has passed, however small it is. */
+static void current_end_locked(struct head_chunks *hc)
+{
+    if (hc->current_size > HC_FILE_HEADER) {
+        hc->current = NULL;
+        hc->current_size = 0;
+    }
+    if (hc->current == NULL && hc->last != NULL && hc->last->buf.n == 0) {
+        hc->last->file = NULL;
+    }
 }
 
 void head_chunks_truncate(struct head_chunks *hc, int64_t mint_ms)
@@ -557,17 +388,18 @@ void head_chunks_truncate(struct head_chunks *hc, int64_t mint_ms)
 
     pl_mutex_lock(&hc->flush_lock);
     pl_mutex_lock(&hc->lock);
+    current_end_locked(hc);
     for (size_t i = 0; i < hc->file_count; i++) {
         struct hc_file *f = hc->files[i];
         bool pending = false;
 
         for (struct hc_node *d = hc->first; d != NULL; d = d->next) {
-            pending = pending || d->file == f;
+            pending = pending || (d->file == f && d->buf.n > 0);
         }
         if (f->maxt_ms < mint_ms && i + 1 < hc->file_count && f != hc->current && !pending) {
-            file_path(hc, f->number, path, sizeof(path));
+            hc__file_path(hc, f->number, path, sizeof(path));
             (void)unlink(path);
-            file_unref(f);
+            hc__file_unref(f);
         } else {
             hc->files[kept++] = f;
         }

@@ -30,7 +30,7 @@ void head_chunks_close(struct head_chunks *hc); /* flushes; NULL allowed */
 void head_chunks_add(struct head_chunks *hc, uint64_t ref, struct head_chunk *c, const uint8_t *data, uint32_t size);
 /* PL_BLOCKING. Writes what is buffered when it is at least min_bytes; `sync` also fsyncs. */
 PL_MUST_USE pl_status head_chunks_flush(struct head_chunks *hc, size_t min_bytes, bool sync, struct pl_err *err);
-/* Deletes the files whose chunks all end before mint_ms, but never the newest. */
+/* Deletes the files whose chunks all end before mint_ms, but never the newest; the next chunk starts a file. */
 void head_chunks_truncate(struct head_chunks *hc, int64_t mint_ms);
 uint32_t head_chunks_oldest(struct head_chunks *hc); /* number of the oldest file; UINT32_MAX when none */
 uint32_t head_chunks_newest(struct head_chunks *hc); /* 0 when none */

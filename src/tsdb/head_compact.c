@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-enum { WRITE_SLICE = 512, RELOG_SLICE_PAGES = 64, DROP_SLICE = 512 };
+enum { WRITE_SLICE = 512, RELOG_SLICE_PAGES = 64 };
 
 /* ---- writing a block ---- */
 
@@ -213,26 +213,12 @@ static uint32_t *mark_dead(struct head *h, size_t *count)
         u64_map_filter(&h->alias, alias_is_live, h);
         u64_map_filter(&h->foreign, foreign_is_live, h);
     }
+    pl_mutex_lock(&h->index);
+    postings_sweep_names(h->postings); /* names that the last truncation left without a pair */
+    pl_mutex_unlock(&h->index);
     head_unpin(h);
     *count = n;
     return dead;
-}
-
-static void dead_drop(struct head *h, const uint32_t *dead, size_t n)
-{
-    for (size_t at = 0; at < n; at += DROP_SLICE) {
-        pl_mutex_lock(&h->index);
-        for (size_t i = at; i < PL_MIN(at + DROP_SLICE, n); i++) {
-            head_drop_series_locked(h, dead[i]);
-        }
-        pl_mutex_unlock(&h->index);
-    }
-    pl_mutex_lock(&h->index);
-    postings_sweep(h->postings);
-    head_quarantine_add_locked(h, dead, n, head_chunks_newest(h->chunks));
-    pl_mutex_unlock(&h->index);
-    atomic_fetch_sub_explicit(&h->series_count, n, memory_order_relaxed);
-    atomic_fetch_add_explicit(&h->removed_total, n, memory_order_relaxed);
 }
 
 /* ---- truncation of the log ---- */
@@ -370,9 +356,13 @@ void head_truncate(struct head *h, int64_t mint_ms)
     head_barrier(h, mint_ms);
     chunks_drop(h, mint_ms);
     dead = mark_dead(h, &n);
-    dead_drop(h, dead, n);
+    head_forget_series(h, dead, n);
+    atomic_fetch_sub_explicit(&h->series_count, n, memory_order_relaxed);
+    atomic_fetch_add_explicit(&h->removed_total, n, memory_order_relaxed);
     pl_free(dead);
     head_rescan_bounds(h);
+    head_reclaim(h);
+    slab_pool_trim(&h->slabs);
 }
 
 pl_status head_truncate_files(struct head *h, pl_str wal_dir, struct pl_err *err)

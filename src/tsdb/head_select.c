@@ -125,7 +125,7 @@ static bool select_canceled(const struct series_select *q)
     return q->cancel != NULL && atomic_load_explicit(q->cancel, memory_order_relaxed);
 }
 
-/* Slots that match and have data in the range, in no order. Pins held. */
+/* Slots that match and have data in the range, in no order. Pins held, generation entered. */
 static pl_status matching_slots(struct head *h, struct pl_arena *a, const struct series_select *q, uint32_t **out,
                                 size_t *count, struct pl_err *err)
 {
@@ -137,7 +137,7 @@ static pl_status matching_slots(struct head *h, struct pl_arena *a, const struct
         if (i % CANCEL_EVERY == CANCEL_EVERY - 1 && select_canceled(q)) {
             return pl_fail(err, PL_CANCELED, "query canceled");
         }
-        if (head_is_live(head_hot(h, slots[i])) && touches(h, slots[i], q->mint_ms, q->maxt_ms)) {
+        if (head_slot_is_live(h, slots[i]) && touches(h, slots[i], q->mint_ms, q->maxt_ms)) {
             slots[kept++] = slots[i];
             if (q->series_max != 0 && kept > q->series_max) {
                 return pl_fail(err, PL_LIMIT, "the query hit the max number of series limit (limit: %llu series)",
@@ -202,6 +202,7 @@ pl_status head_select(struct head *h, struct pl_arena *a, const struct series_se
     if (!head_overlaps(h, q)) {
         return PL_OK;
     }
+    head_enter_until_free(h, a);
     head_pin(h);
     st = select_pinned(h, a, q, out, err);
     head_unpin(h);
@@ -316,6 +317,7 @@ pl_status head_label_names(struct head *h, struct pl_arena *a, const struct seri
     if (!head_overlaps(h, q)) {
         return PL_OK;
     }
+    head_enter_until_free(h, a);
     if (q->matcher_count > 0) {
         head_pin(h);
         st = ids_of_matching(h, a, SYMBOL_NONE, q, &set, err);
@@ -342,22 +344,20 @@ pl_status head_label_values(struct head *h, struct pl_arena *a, pl_str name, con
     if (!head_overlaps(h, q)) {
         return PL_OK;
     }
+    head_enter_until_free(h, a);
+    head_pin(h); /* the name keeps its symbol */
     pl_mutex_lock(&h->index);
     id = symbols_find(&h->symbols, name);
     if (id != SYMBOL_NONE && q->matcher_count == 0) {
         values = postings_values(h->postings, id, a, &n);
     }
     pl_mutex_unlock(&h->index);
-    if (id == SYMBOL_NONE) {
-        return PL_OK;
-    }
-    if (q->matcher_count > 0) {
-        head_pin(h);
+    if (id != SYMBOL_NONE && q->matcher_count > 0) {
         st = ids_of_matching(h, a, id, q, &set, err);
-        head_unpin(h);
-    } else if (values == NULL) {
+    } else if (id != SYMBOL_NONE && values == NULL) {
         st = pl_fail(err, PL_LIMIT, "query memory limit");
     }
+    head_unpin(h);
     for (size_t i = 0; i < n && st == PL_OK; i++) {
         st = id_set_add(&set, values[i].value, a, err);
     }

@@ -1,6 +1,8 @@
 /* Finding and making series: the table of label hashes, the wire hashes, slots. */
 #include "tsdb/head.h"
 
+enum { TABLE_MASK_MIN = 63 };
+
 /* ---- label hash -> slot ---- */
 
 static bool series_has_labels(const struct head *h, uint32_t slot, struct labels ls)
@@ -41,19 +43,42 @@ static void table_put(struct head_index_entry *table, uint32_t mask, uint64_t ha
     table[at] = (struct head_index_entry){.hash_hi = (uint32_t)(hash >> 32), .slot = slot};
 }
 
+static void table_resize(struct head *h, uint32_t mask)
+{
+    struct head_index_entry *sized = pl_new_array(struct head_index_entry, (size_t)mask + 1);
+
+    for (uint32_t i = 0; i <= h->table_mask; i++) {
+        if (h->table[i].slot != 0) {
+            table_put(sized, mask, head_cold_of(h, h->table[i].slot)->hash, h->table[i].slot);
+        }
+    }
+    pl_free(h->table);
+    h->table = sized;
+    h->table_mask = mask;
+}
+
+/* The mask of a table that has become far too large for its entries. */
+static uint32_t mask_shrunk(uint32_t mask, uint32_t count)
+{
+    while (mask >= TABLE_MASK_MIN * 2 && (uint64_t)count * 8 < (uint64_t)mask + 1) {
+        mask /= 2;
+    }
+    return mask;
+}
+
+void head_table_shrink_locked(struct head *h)
+{
+    uint32_t mask = mask_shrunk(h->table_mask, h->table_count);
+
+    if (mask != h->table_mask) {
+        table_resize(h, mask);
+    }
+}
+
 static void table_add(struct head *h, uint64_t hash, uint32_t slot)
 {
     if ((uint64_t)(h->table_count + 1) * 4 > (uint64_t)(h->table_mask + 1) * 3) {
-        uint32_t mask = h->table_mask * 2 + 1;
-        struct head_index_entry *grown = pl_new_array(struct head_index_entry, (size_t)mask + 1);
-        for (uint32_t i = 0; i <= h->table_mask; i++) {
-            if (h->table[i].slot != 0) {
-                table_put(grown, mask, head_cold_of(h, h->table[i].slot)->hash, h->table[i].slot);
-            }
-        }
-        pl_free(h->table);
-        h->table = grown;
-        h->table_mask = mask;
+        table_resize(h, h->table_mask * 2 + 1);
     }
     table_put(h->table, h->table_mask, hash, slot);
     h->table_count++;
@@ -132,7 +157,7 @@ void head_quarantine_add_locked(struct head *h, const uint32_t *slots, size_t co
     }
     pl_array_reserve(h->quarantine, h->quarantine_cap, h->quarantine_count + 1);
     q = &h->quarantine[h->quarantine_count++];
-    *q = (struct head_quarantine){.count = count, .cap = count, .chunk_file = chunk_file};
+    *q = (struct head_quarantine){.count = count, .cap = count, .chunk_file = chunk_file, .gen = h->gen_newest->seq};
     q->slots = pl_alloc(count * sizeof(*slots));
     memcpy(q->slots, slots, count * sizeof(*slots));
 }
@@ -150,7 +175,7 @@ void head_quarantine_release_locked(struct head *h, uint32_t oldest_chunk_file)
     u64_map_filter(&h->reserved, reserved_still, &oldest_chunk_file);
     for (size_t i = 0; i < h->quarantine_count; i++) {
         struct head_quarantine *q = &h->quarantine[i];
-        if (oldest_chunk_file <= q->chunk_file) {
+        if (oldest_chunk_file <= q->chunk_file || h->gen_oldest->seq <= q->gen) {
             h->quarantine[kept++] = *q;
             continue;
         }
@@ -339,5 +364,8 @@ void head_wire_purge_dead(struct head *h)
 {
     PL_ASSERT(pthread_rwlock_wrlock(&h->wire_lock) == 0);
     wire_resize(h, h->wire_mask, true);
+    if (mask_shrunk(h->wire_mask, h->wire_count) != h->wire_mask) {
+        wire_resize(h, mask_shrunk(h->wire_mask, h->wire_count), false);
+    }
     (void)pthread_rwlock_unlock(&h->wire_lock);
 }

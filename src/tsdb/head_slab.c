@@ -1,5 +1,9 @@
 #include "tsdb/head_slab.h"
 
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
 enum { RANK_SLAB_POOL = PL_RANK_POSTINGS + 2, EXTENT_PAGES_FIRST = 4, EXTENT_PAGES_MAX = 256, PAGE_HEADER = 64 };
 
 struct slab_page {
@@ -31,6 +35,7 @@ void slab_pool_fini(struct slab_pool *p)
         pl_free(p->extents[i]);
     }
     pl_free(p->extents);
+    pl_free(p->trimmed);
     pl_mutex_fini(&p->lock);
     *p = (struct slab_pool){.free = NULL};
 }
@@ -84,11 +89,15 @@ static struct slab_page *page_take(struct slab_pool *p)
     struct slab_page *page;
 
     pl_mutex_lock(&p->lock);
-    if (p->free == NULL) {
+    if (p->free == NULL && p->trimmed_count == 0) {
         pool_grow_locked(p);
     }
-    page = p->free;
-    p->free = page->next;
+    if (p->free != NULL) {
+        page = p->free;
+        p->free = page->next;
+    } else {
+        page = p->trimmed[--p->trimmed_count];
+    }
     p->page_free_count--;
     pl_mutex_unlock(&p->lock);
     return page;
@@ -101,6 +110,56 @@ static void page_give(struct slab_pool *p, struct slab_page *page)
     p->free = page;
     p->page_free_count++;
     pl_mutex_unlock(&p->lock);
+}
+
+static int page_cmp(const void *a, const void *b)
+{
+    uintptr_t x = (uintptr_t) * (struct slab_page *const *)a, y = (uintptr_t) * (struct slab_page *const *)b;
+
+    return (x < y) - (x > y); /* falling, so that the lowest are taken first */
+}
+
+/* Gives the memory of v[0..n) back, neighbours in one call. */
+static void pages_discard(struct slab_page *const *v, size_t n)
+{
+    for (size_t first = 0, i = 1; i <= n; i++) {
+        if (i == n || (char *)v[i] + SLAB_PAGE_BYTES != (char *)v[i - 1]) {
+            /* A failure costs memory only. */
+            (void)madvise(v[i - 1], (i - first) * SLAB_PAGE_BYTES, MADV_DONTNEED);
+            first = i;
+        }
+    }
+}
+
+void slab_pool_trim(struct slab_pool *p)
+{
+    struct slab_page *list, **v;
+    size_t n = 0, cap;
+
+    if (SLAB_PAGE_BYTES % (size_t)sysconf(_SC_PAGESIZE) != 0) {
+        return; /* a system page holds more than one of ours */
+    }
+    pl_mutex_lock(&p->lock);
+    list = p->free;
+    p->free = NULL;
+    cap = p->page_free_count;
+    pl_mutex_unlock(&p->lock);
+    v = pl_alloc(cap * sizeof(struct slab_page *));
+    for (; list != NULL; list = list->next) {
+        PL_ASSERT(n < cap);
+        v[n++] = list;
+    }
+    if (n > 1) {
+        qsort(v, n, sizeof(*v), page_cmp);
+    }
+    pages_discard(v, n);
+    pl_mutex_lock(&p->lock);
+    pl_array_reserve(p->trimmed, p->trimmed_cap, p->trimmed_count + n);
+    for (size_t i = 0; i < n; i++) {
+        p->trimmed[p->trimmed_count++] = v[i];
+    }
+    pl_mutex_unlock(&p->lock);
+    pl_free(v);
 }
 
 static void list_add(struct slab *s, struct slab_page *page)

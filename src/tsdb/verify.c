@@ -5,6 +5,7 @@
 #include "codec/xor_chunk.h"
 #include "tsdb/block_internal.h"
 #include "tsdb/head_chunks.h"
+#include "tsdb/head_map.h"
 #include "tsdb/verify_internal.h"
 #include "tsdb/wal.h"
 
@@ -85,14 +86,20 @@ uint32_t verify__chunk(struct verify_scratch *s, const struct chunk_view *c, con
 
 struct wal_check {
     struct verify_report *r;
+    struct u64_map *refs; /* series seen */
     struct pl_buf scratch;
 };
 
 static pl_status series_seen(void *arg, uint64_t ref, struct labels ls, struct pl_err *err)
 {
-    (void)arg;
+    struct wal_check *c = arg;
+
     (void)ls;
-    return ref != 0 ? PL_OK : pl_fail(err, PL_CORRUPT, "series record with ref 0");
+    if (ref == 0) {
+        return pl_fail(err, PL_CORRUPT, "series record with ref 0");
+    }
+    u64_map_put(c->refs, ref, 1);
+    return PL_OK;
 }
 
 static pl_status tombstones_check(const uint8_t *p, size_t n, struct pl_err *err)
@@ -117,7 +124,7 @@ static pl_status wal_record(void *arg, const uint8_t *p, size_t n, struct pl_err
     struct wal_sample samples[256];
     size_t got = 1;
 
-    c->r->wal_records++;
+    c->r->wal.records++;
     if (n == 0) {
         return pl_fail(err, PL_CORRUPT, "empty record");
     }
@@ -128,6 +135,7 @@ static pl_status wal_record(void *arg, const uint8_t *p, size_t n, struct pl_err
         PL_TRY(wal_samples_begin(&it, p + 1, n - 1, err));
         while (got > 0) {
             PL_TRY(wal_samples_next(&it, samples, PL_ARRAY_LEN(samples), &got, err));
+            c->r->wal.samples += got;
         }
         return PL_OK;
     case WAL_REC_TOMBSTONES:
@@ -137,18 +145,19 @@ static pl_status wal_record(void *arg, const uint8_t *p, size_t n, struct pl_err
     }
 }
 
-static void check_wal_segment(struct verify_report *r, const char *path, bool last)
+static void check_wal_segment(struct verify_report *r, struct u64_map *refs, const char *path, bool last)
 {
-    struct wal_check c = {.r = r};
+    struct wal_check c = {.r = r, .refs = refs};
     struct wal_scan scan = {.record = wal_record, .arg = &c};
     struct file_map m = {.p = NULL};
     struct pl_err err;
 
-    r->wal_segments++;
+    r->wal.files++;
     if (file_map_open(&m, path, &err) != PL_OK) {
         verify__problem(r, path, "%s", err.msg);
         return;
     }
+    r->wal.bytes += m.n;
     pl_buf_init(&c.scratch, 0);
     switch (wal_scan(&scan, m.p, m.n, &err)) {
     case WAL_SCAN_CLEAN:
@@ -168,6 +177,7 @@ static void check_wal_segment(struct verify_report *r, const char *path, bool la
 static pl_status check_wal(struct verify_report *r, const char *dir, struct pl_err *err)
 {
     struct wal_files files;
+    struct u64_map refs = {.v = NULL};
     struct pl_arena a;
     pl_status st;
 
@@ -178,15 +188,18 @@ static pl_status check_wal(struct verify_report *r, const char *dir, struct pl_e
         if (i > 0 && !s->checkpoint && !s[-1].checkpoint && s->number != s[-1].number + 1) {
             verify__problem(r, dir, "segments %08u to %08u are missing", s[-1].number + 1, s->number - 1);
         }
-        check_wal_segment(r, wal_segment_path(&a, pl_str_c(dir), &files, s).p, i + 1 == files.n);
+        check_wal_segment(r, &refs, wal_segment_path(&a, pl_str_c(dir), &files, s).p, i + 1 == files.n);
     }
+    r->wal.series += refs.count;
+    u64_map_fini(&refs);
     pl_arena_fini(&a);
     return st;
 }
 
 /* ---- head chunks ---- */
 
-static void check_head_file(struct verify_report *r, struct verify_scratch *scratch, const char *path)
+static void check_head_file(struct verify_report *r, struct verify_scratch *scratch, struct u64_map *refs,
+                            const char *path)
 {
     struct file_map m = {.p = NULL};
     size_t at = HEAD_FILE_HEADER;
@@ -196,6 +209,8 @@ static void check_head_file(struct verify_report *r, struct verify_scratch *scra
         verify__problem(r, path, "%s", err.msg);
         return;
     }
+    r->head_chunks.files++;
+    r->head_chunks.bytes += m.n;
     if (m.n == 0) {
         return; /* made, and not written to before the process ended */
     }
@@ -228,8 +243,11 @@ static void check_head_file(struct verify_report *r, struct verify_scratch *scra
             break;
         }
         c.encoding &= 0x7f; /* the top bit marks out-of-order samples */
-        r->head_chunks++;
-        r->samples += verify__chunk(scratch, &c, &why, &err);
+        r->head_chunks.chunks++;
+        r->head_chunks.samples += verify__chunk(scratch, &c, &why, &err);
+        if (ref != 0) {
+            u64_map_put(refs, ref, 1);
+        }
         if (why != NULL) {
             verify__problem_at(r, path, at, "%s (series ref %llu)", why, (unsigned long long)ref);
         }
@@ -277,6 +295,7 @@ static pl_status check_head_chunks(struct verify_report *r, struct verify_scratc
                                    struct pl_err *err)
 {
     struct names names = {.n = 0};
+    struct u64_map refs = {.v = NULL};
     uint64_t last = 0;
     pl_status st = list_dir(&names, dir, err);
 
@@ -293,9 +312,11 @@ static pl_status check_head_chunks(struct verify_report *r, struct verify_scratc
                                 (unsigned long long)number - 1);
             }
             last = number;
-            check_head_file(r, scratch, path);
+            check_head_file(r, scratch, &refs, path);
         }
     }
+    r->head_chunks.series += refs.count;
+    u64_map_fini(&refs);
     pl_free(names.v);
     return st;
 }

@@ -232,7 +232,7 @@ static void check_series(struct checking *c)
     /* Sections that follow at once are aligned with zeros; older writers have other sections in between. */
     check_padding(c, x->symbols_end + CRC_SIZE, x->series, 16);
     check_padding(c, x->series_end, x->postings, 4);
-    c->r->series += c->ref_count;
+    c->r->blocks.series += c->ref_count;
 }
 
 static bool has_label(struct checking *c, uint32_t ref, pl_str name, pl_str value)
@@ -428,7 +428,7 @@ void verify__block(struct verify_report *r, struct verify_scratch *scratch, cons
     struct checking c = {.r = r, .scratch = scratch, .b = pl_new(struct block)};
     uint64_t before = r->problems;
 
-    r->blocks++;
+    r->blocks.files++;
     if (block__path(c.b->dir, NULL, "%s", dir) != PL_OK || block__path(c.index_path, NULL, "%s/index", dir) != PL_OK) {
         verify__problem(r, dir, "its path is too long");
         pl_free(c.b);
@@ -448,8 +448,9 @@ void verify__block(struct verify_report *r, struct verify_scratch *scratch, cons
     if (c.has_meta) {
         check_meta(&c, before);
     }
-    r->chunks += c.chunks;
-    r->samples += c.samples;
+    r->blocks.chunks += c.chunks;
+    r->blocks.samples += c.samples;
+    r->blocks.bytes += block_size_bytes(c.b);
     pl_arena_fini(&c.arena[0]);
     pl_arena_fini(&c.arena[1]);
     pl_free(c.segment_chunks);

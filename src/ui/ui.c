@@ -1,5 +1,7 @@
 #include "ui/ui.h"
 
+#include "codec/json_out.h"
+#include "promql/functions.h"
 #include "ui/assets.h"
 
 /* Nothing but this server: no inline script, no other host, not inside a foreign frame. uPlot sets styles from script,
@@ -61,6 +63,13 @@ static void serve(const struct ui_asset *a, struct http_request *req, struct htt
     }
 }
 
+static void not_found(struct http_response *resp)
+{
+    resp->status = 404;
+    resp->content_type = "text/plain; charset=utf-8";
+    PL_BUF_LIT(&resp->body, "404 page not found\n");
+}
+
 void ui_page(void *settings, struct http_request *req, struct http_response *resp)
 {
     (void)settings;
@@ -84,6 +93,57 @@ static void settings_json(const struct ui_settings *s, struct http_response *res
     pl_buf_cstr(&resp->body, s->auth ? "\",\"auth\":true}" : "\",\"auth\":false}");
 }
 
+/* ---- functions.json: the engine's own table, for the editor's completion ---- */
+
+static const char *type_text(enum pq_type t)
+{
+    switch (t) {
+    case PQ_VECTOR:
+        return "instant vector";
+    case PQ_MATRIX:
+        return "range vector";
+    case PQ_SCALAR:
+        return "scalar";
+    case PQ_STRING:
+        return "string";
+    default:
+        return "none";
+    }
+}
+
+static void functions_json(struct http_response *resp)
+{
+    struct pl_buf *b = &resp->body;
+    size_t count;
+    const struct pq_func *rows = pq_func_all(&count);
+
+    resp->content_type = "application/json";
+    http_header_add(resp, "Cache-Control", PL_STR("no-cache"));
+    pl_buf_byte(b, '[');
+    for (size_t i = 0; i < count; i++) {
+        const struct pq_func *f = &rows[i];
+
+        pl_buf_cstr(b, i > 0 ? ",\n{\"name\":" : "{\"name\":");
+        json_cstr(b, f->name);
+        PL_BUF_LIT(b, ",\"args\":[");
+        for (uint32_t k = 0; k < f->arg_count; k++) {
+            pl_buf_cstr(b, k > 0 ? "," : "");
+            json_cstr(b, type_text(f->args[k]));
+        }
+        pl_buf_cstr(b, f->variadic == 0 ? "],\"last\":\"once\"" : "");
+        pl_buf_cstr(b, f->variadic == 1 ? "],\"last\":\"optional\"" : "");
+        pl_buf_cstr(b, f->variadic < 0 || f->variadic > 1 ? "],\"last\":\"repeated\"" : "");
+        PL_BUF_LIT(b, ",\"result\":");
+        json_cstr(b, type_text(f->result));
+        pl_buf_cstr(b, f->experimental ? ",\"experimental\":true,\"doc\":" : ",\"experimental\":false,\"doc\":");
+        json_cstr(b, f->doc);
+        pl_buf_byte(b, '}');
+    }
+    pl_buf_byte(b, ']');
+}
+
+/* ---- routes ---- */
+
 void ui_file(void *settings, struct http_request *req, struct http_response *resp)
 {
     pl_str name = req->path_var[0];
@@ -91,11 +151,38 @@ void ui_file(void *settings, struct http_request *req, struct http_response *res
 
     if (pl_str_eq(name, PL_STR("settings.json"))) {
         settings_json(settings, resp);
+    } else if (pl_str_eq(name, PL_STR("functions.json"))) {
+        functions_json(resp);
     } else if (a != NULL) {
         serve(a, req, resp);
     } else {
-        resp->status = 404;
-        resp->content_type = "text/plain; charset=utf-8";
-        PL_BUF_LIT(&resp->body, "404 page not found\n");
+        not_found(resp);
     }
+}
+
+void ui_favicon(void *settings, struct http_request *req, struct http_response *resp)
+{
+    (void)settings;
+    serve(find(PL_STR("favicon.ico")), req, resp);
+}
+
+/* The query stays encoded; the page reads it from the fragment. "/graph" ends in one path part, so "./" is the page
+ * whatever the prefix. */
+void ui_graph(void *settings, struct http_request *req, struct http_response *resp)
+{
+    static const char start[] = "./#";
+    size_t n = sizeof(start) - 1 + req->query.n;
+    char *to = pl_arena_alloc_try(req->arena, n);
+
+    (void)settings;
+    if (to == NULL) {
+        resp->status = 503;
+        return;
+    }
+    memcpy(to, start, sizeof(start) - 1);
+    if (req->query.n > 0) {
+        memcpy(to + sizeof(start) - 1, req->query.p, req->query.n);
+    }
+    http_header_add(resp, "Location", (pl_str){to, n});
+    resp->status = 302;
 }

@@ -307,6 +307,39 @@ class Tls(Http):
             n.stop()
 
 
+class RequestLog(Case):
+    def line(self, node, headers):
+        mark = f"/x{len(node.log())}"
+        self.assertEqual(fetch(node.url + mark, headers=headers)[0], 404)
+        return wait_for("the line", lambda: next((x for x in node.log().splitlines() if f"path={mark} " in x), None), 5)
+
+    def test_fields(self):
+        n = self.node("-server.log-request-at-info-level-enabled=true", "-server.log-source-ips-enabled=true",
+                      "-server.log-request-headers=true", "-server.log-request-headers-exclude-list=X-Quiet,Accept-Encoding",
+                      "-api.http-request-headers-to-log=X-Trace", "-api.request-id-header=X-Request-ID").start()
+        line = self.line(n, {"Authorization": "Bearer geheim", "Cookie": "geheim", "X-Quiet": "geheim", "X-Trace": "abc", "X-Request-ID": "r-1",
+                             "X-Forwarded-For": "10.1.2.3, 10.0.0.1"})
+        for part in (" status=404 ", " x-cortex-request-id=r-1 ", ' sourceIPs="10.1.2.3, 127.0.0.1" ', " X-Trace=abc", "Host: "):
+            self.assertIn(part, line)
+        self.assertNotIn("geheim", line)
+        self.assertIn('sourceIPs="192.0.2.60, 127.0.0.1"', self.line(n, {"Forwarded": 'For="192.0.2.60:4711";proto=http, for=1.1.1.1'}))
+        self.assertIn('sourceIPs="2001:db8::1, 127.0.0.1"', self.line(n, {"X-Real-IP": "2001:db8::1"}))
+        line = self.line(n, {})
+        self.assertIn(" sourceIPs=127.0.0.1 ", line)
+        self.assertRegex(line, r" x-cortex-request-id=[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12} ")
+
+    def test_source_by_expression(self):
+        n = self.node("-server.log-request-at-info-level-enabled=true", "-server.log-source-ips-enabled=true",
+                      "-server.log-source-ips-header=X-Who", "-server.log-source-ips-regex=ip=([0-9.]+)").start()
+        self.assertIn('sourceIPs="5.6.7.8, 127.0.0.1"', self.line(n, {"X-Who": "name=a ip=5.6.7.8 ip=9.9.9.9"}))
+        self.assertTrue(self.line(n, {"X-Who": "nothing"}).endswith(" sourceIPs=127.0.0.1"))
+        os.mkdir(self.folder + "/2")
+        n = self.node("-server.log-source-ips-enabled=true", "-server.log-source-ips-header=X-Who", folder=self.folder + "/2")
+        n.start(ready=False)
+        self.assertEqual(n.process.p.wait(10), 1)
+        self.assertIn("either both a header field and a regex have to be given or neither", n.log())
+
+
 if __name__ == "__main__":
     import unittest
     unittest.main()

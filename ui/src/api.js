@@ -1,4 +1,4 @@
-// The query API. One request of a kind at a time: a newer one cancels the older.
+// The query API. Of two requests of one kind the newer cancels the older.
 
 let settings = { api: "prometheus", auth: false };
 let tenant = "";
@@ -26,23 +26,17 @@ export function setTenant(value) {
   tenant = value.trim();
 }
 
-export async function call(kind, path, params) {
-  running.get(kind)?.abort();
-  const abort = new AbortController();
-  running.set(kind, abort);
-  const headers = { "Content-Type": "application/x-www-form-urlencoded" };
+async function answer(url, init) {
+  const headers = { ...init.headers };
   if (tenant !== "") headers["X-Scope-OrgID"] = tenant;
-  const started = performance.now();
   let resp;
   let text;
   try {
-    resp = await fetch(`${settings.api}/api/v1/${path}`, { method: "POST", headers, body: new URLSearchParams(params), signal: abort.signal });
+    resp = await fetch(url, { ...init, headers });
     text = await resp.text();
   } catch (e) {
     if (e.name === "AbortError") throw e;
     throw new ApiError("The server cannot be reached: " + e.message, "network", 0);
-  } finally {
-    if (running.get(kind) === abort) running.delete(kind);
   }
   let body;
   try {
@@ -53,12 +47,34 @@ export async function call(kind, path, params) {
   if (body.status !== "success") {
     throw new ApiError(body.error || `HTTP ${resp.status}`, body.errorType || "error", resp.status);
   }
-  return { ...body, ms: performance.now() - started, bytes: text.length };
+  return { ...body, bytes: text.length };
 }
 
-// Label values are asked by GET: the route takes no other method.
-export async function metricNames() {
-  const headers = tenant !== "" ? { "X-Scope-OrgID": tenant } : {};
-  const resp = await fetch(`${settings.api}/api/v1/label/__name__/values?limit=20000`, { headers });
-  return resp.ok ? (await resp.json()).data : [];
+export async function call(kind, path, params) {
+  running.get(kind)?.abort();
+  const abort = new AbortController();
+  running.set(kind, abort);
+  const started = performance.now();
+  try {
+    const body = await answer(`${settings.api}/api/v1/${path}`, {
+      method: "POST",
+      headers: { "Content-Type": "application/x-www-form-urlencoded" },
+      body: new URLSearchParams(params),
+      signal: abort.signal,
+    });
+    return { ...body, ms: performance.now() - started };
+  } finally {
+    if (running.get(kind) === abort) running.delete(kind);
+  }
+}
+
+export async function get(path, params = {}) {
+  return (await answer(`${settings.api}/api/v1/${path}?${new URLSearchParams(params)}`, {})).data;
+}
+
+// What this server can compute: name, argument types, result, help.
+export async function functionTable() {
+  const resp = await fetch("ui/functions.json");
+  if (!resp.ok) throw new ApiError(`HTTP ${resp.status}`, "http", resp.status);
+  return resp.json();
 }

@@ -1,6 +1,10 @@
 // Text for people: durations, times, numbers, series names.
 
 const UNITS = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86400, w: 604800, y: 31536000 };
+const PREFIXES = [["P", 1e15], ["T", 1e12], ["G", 1e9], ["M", 1e6], ["k", 1e3]];
+const DECIMALS_MAX = 12;
+const PLAIN_BELOW = 10000; // on an axis, numbers below this have no prefix
+const PREFIX_DECIMALS_MAX = 3; // more than these after "G" read worse than the whole number
 
 // "1h30m" or plain seconds; NaN when it is neither.
 export function parseDuration(text) {
@@ -43,23 +47,56 @@ export function parseTime(text, utc) {
   return (utc ? Date.UTC(y, mo - 1, d, h, mi, s) : new Date(y, mo - 1, d, h, mi, s).getTime()) / 1000;
 }
 
-// For axes and the legend: four digits and a metric prefix.
+// The server writes numbers as Go does: infinities are +Inf and -Inf.
+export function parseValue(text) {
+  return text === "+Inf" ? Infinity : text === "-Inf" ? -Infinity : Number(text);
+}
+
+// A number that stands alone: four digits and a metric prefix.
 export function shortNumber(v) {
   if (v === null || v === undefined) return "";
   const abs = Math.abs(v);
-  if (!isFinite(v) || abs === 0) return String(v);
-  for (const [unit, size] of [["P", 1e15], ["T", 1e12], ["G", 1e9], ["M", 1e6], ["k", 1e3]]) {
-    if (abs >= size && abs < size * 1000) return trim(v / size) + unit;
-  }
+  if (Number.isNaN(v)) return "NaN";
+  if (!isFinite(v)) return v > 0 ? "+Inf" : "-Inf";
+  if (abs === 0) return "0";
+  const [unit, size] = PREFIXES.find(([, s]) => abs >= s && abs < s * 1000) || ["", 1];
   if (abs >= 1e18 || abs < 1e-4) return v.toExponential(2).replace(/\.?0+e/, "e");
-  return trim(v);
+  return String(Number((v / size).toPrecision(4))) + unit;
 }
 
-function trim(v) {
-  return String(Number(v.toPrecision(4)));
+// Every digit that means something: a double holds fifteen of them.
+export function fullNumber(v) {
+  return isFinite(v) ? String(Number(v.toPrecision(15))) : shortNumber(v);
+}
+
+function decimalsOf(increment) {
+  let d = 0;
+  for (let x = increment; d < DECIMALS_MAX && Math.abs(x - Math.round(x)) > 1e-6 * x; x *= 10) d++;
+  return d;
+}
+
+// Labels of an axis: as many digits as its increment needs, so that no two lines read the same.
+export function axisNumbers(values, increment, unit = "") {
+  const top = Math.max(...values.map(Math.abs));
+  if (top === 0) return values.map(() => "0");
+  if (top >= 1e18 || top < 1e-4) {
+    const digits = Math.min(DECIMALS_MAX, Math.max(0, Math.ceil(Math.log10(top / increment) - 1e-9)));
+    return values.map((v) => (v === 0 ? "0" : v.toExponential(digits).replace(/(\.\d*?)0+e/, "$1e").replace(".e", "e") + unit));
+  }
+  let [prefix, size] = top < PLAIN_BELOW ? ["", 1] : PREFIXES.find(([, s]) => top >= s);
+  if (decimalsOf(increment / size) > PREFIX_DECIMALS_MAX) [prefix, size] = ["", 1];
+  const decimals = decimalsOf(increment / size);
+  const text = new Intl.NumberFormat("en", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+  const space = unit === "" ? "" : " ";
+  return values.map((v) => (v === 0 ? "0" : text.format(v / size) + space + prefix + unit));
 }
 
 const quote = (s) => JSON.stringify(s);
+
+// A value too long for a line breaks after punctuation rather than within a word.
+function breakable(text) {
+  return text.split(/(?<=[/.,:;&?=_-])(?=\w)/).flatMap((piece, i) => (i > 0 ? [document.createElement("wbr"), piece] : [piece]));
+}
 
 export function seriesText(metric) {
   const labels = Object.entries(metric).filter(([k]) => k !== "__name__").map(([k, v]) => `${k}=${quote(v)}`);
@@ -67,25 +104,30 @@ export function seriesText(metric) {
   return labels.length > 0 || name === "" ? `${name}{${labels.join(", ")}}` : name;
 }
 
-// The same with the name set off, as a DOM node.
+// The same as a DOM node: the name set off, and line ends between labels only, as long as one label fits a line.
 export function seriesNode(metric) {
   const span = document.createElement("span");
-  const name = metric.__name__;
-  if (name) {
-    const b = document.createElement("b");
-    b.textContent = name;
-    span.append(b);
-  }
+  const part = (...content) => {
+    const s = document.createElement("span");
+    s.className = "part";
+    s.append(...content);
+    return s;
+  };
   const labels = Object.entries(metric).filter(([k]) => k !== "__name__");
-  if (labels.length > 0 || !name) {
-    span.append("{");
-    labels.forEach(([k, v], i) => {
-      const key = document.createElement("span");
-      key.className = "key";
-      key.textContent = k;
-      span.append(i > 0 ? ", " : "", key, "=" + quote(v));
-    });
-    span.append("}");
+  const name = metric.__name__ || "";
+  const b = document.createElement("b");
+  b.textContent = name;
+  if (labels.length === 0 && name !== "") {
+    span.append(part(b));
+    return span;
   }
+  span.append(part(b, labels.length > 0 ? "{" : "{}"));
+  labels.forEach(([k, v], i) => {
+    const key = document.createElement("span");
+    key.className = "key";
+    key.textContent = k;
+    span.append(part(key, "=", ...breakable(quote(v)), i < labels.length - 1 ? "," : "}"), " ");
+  });
+  span.lastChild.nodeType === Node.TEXT_NODE && span.lastChild.remove();
   return span;
 }

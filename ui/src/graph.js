@@ -1,37 +1,32 @@
-// The graph: uPlot for the lines, our own legend so that it works by keyboard and can be cut.
+// The graph: uPlot for lines, a heat map for each histogram, and our own legend, so that it works by keyboard and can be cut.
 import uPlot from "uplot";
-import { seriesNode, shortNumber, timeText } from "./format.js";
+import { axisNumbers, fullNumber, parseValue, seriesNode, timeText } from "./format.js";
+import { drawHeat } from "./heat.js";
+import { axes, color, plotHeight, pointerBox } from "./plot.js";
 
 const DRAWN_MAX = 200;
 const LEGEND_MAX = 100;
-const HUES = [205, 145, 28, 330, 265, 50, 180, 0, 95, 300];
+const HEATS_MAX = 6;
+const WIDTH_MIN = 240;
+const TABLE_ROWS = 1000; // what table.js shows
 
-let plot = null;
-let shown = null;
+let plots = [];
+let lines = null;
+let shown = [];
 
-function color(i, dark) {
-  const hue = (HUES[i % HUES.length] + Math.floor(i / HUES.length) * 17) % 360;
-  return dark ? `hsl(${hue} 72% 64%)` : `hsl(${hue} 75% 38%)`;
-}
-
-// Every series on one time axis; a step without a point is a gap.
+// Every series on one time axis; a step without a finite value is a gap.
 function columns(result, start, end, step) {
   const count = Math.floor((end - start) / step + 1e-6) + 1;
   const times = Array.from({ length: count }, (_, i) => start + i * step);
   const ys = result.map((s) => {
     const y = new Array(count).fill(null);
-    for (const [t, v] of s.values || []) {
-      const n = Number(v);
+    for (const [t, v] of s.values) {
+      const n = parseValue(v);
       y[Math.round((t - start) / step)] = isFinite(n) ? n : null;
     }
     return y;
   });
   return [times, ...ys];
-}
-
-function lastValue(series) {
-  const v = series.values;
-  return v && v.length > 0 ? shortNumber(Number(v[v.length - 1][1])) : "";
 }
 
 function drawLegend(root, result, dark, onToggle) {
@@ -44,108 +39,101 @@ function drawLegend(root, result, dark, onToggle) {
     swatch.style.background = color(i, dark);
     const value = document.createElement("span");
     value.className = "value";
-    value.textContent = lastValue(s);
+    value.textContent = s.values[s.values.length - 1][1]; // as the server wrote it
     b.append(swatch, seriesNode(s.metric), value);
     b.addEventListener("click", (e) => onToggle(i, e.ctrlKey || e.metaKey));
-    b.addEventListener("mouseenter", () => plot?.setSeries(i + 1, { focus: true }));
-    b.addEventListener("mouseleave", () => plot?.setSeries(null, { focus: true }));
+    b.addEventListener("mouseenter", () => lines?.setSeries(i + 1, { focus: true }));
+    b.addEventListener("mouseleave", () => lines?.setSeries(null, { focus: true }));
     return b;
   });
   root.replaceChildren(...rows);
   if (result.length > LEGEND_MAX) {
     const p = document.createElement("p");
-    p.textContent = `and ${result.length - LEGEND_MAX} more series`;
+    p.textContent = `and ${(result.length - LEGEND_MAX).toLocaleString("en")} more series`;
     root.append(p);
   }
 }
 
-function tooltip(result, dark, utc) {
-  const box = document.createElement("div");
-  box.className = "tip";
-  box.hidden = true;
-  return {
-    hooks: {
-      init: (u) => u.over.append(box),
-      setCursor: (u) => {
-        const { idx, left, top } = u.cursor;
-        if (idx === null || idx === undefined || left < 0) {
-          box.hidden = true;
-          return;
-        }
-        const near = result.map((s, i) => [i, u.data[i + 1][idx]])
-          .filter(([i, v]) => v !== null && u.series[i + 1].show)
-          .sort((a, b) => Math.abs(u.valToPos(a[1], "y") - top) - Math.abs(u.valToPos(b[1], "y") - top))
-          .slice(0, 6);
-        const time = document.createElement("time");
-        time.textContent = timeText(u.data[0][idx], utc);
-        box.replaceChildren(time, ...near.map(([i, v]) => {
-          const row = document.createElement("div");
-          const swatch = document.createElement("i");
-          swatch.style.background = color(i, dark);
-          const b = document.createElement("b");
-          b.textContent = shortNumber(v);
-          row.append(swatch, seriesNode(result[i].metric), b);
-          return row;
-        }));
-        box.hidden = near.length === 0;
-        const right = left > u.over.clientWidth / 2;
-        box.style.left = right ? "" : `${left + 14}px`;
-        box.style.right = right ? `${u.over.clientWidth - left + 14}px` : "";
-        box.style.top = `${Math.min(top, u.over.clientHeight - 40)}px`;
-      },
-    },
-  };
+function nearRows(result, dark) {
+  return (u, idx) => result.map((s, i) => [i, u.data[i + 1][idx]])
+    .filter(([i, v]) => v !== null && u.series[i + 1].show)
+    .sort((a, b) => Math.abs(u.valToPos(a[1], "y") - u.cursor.top) - Math.abs(u.valToPos(b[1], "y") - u.cursor.top))
+    .slice(0, 6)
+    .map(([i, v]) => [color(i, dark), result[i].metric, fullNumber(v)]);
 }
 
-// 24-hour ticks; the date stands below the first tick and where the day changes.
-function timeTicks(utc) {
-  return (u, splits, axis, space, step) => splits.map((t, i) => {
-    const text = timeText(t, utc);
-    const clock = step < 60 ? text.slice(11) : text.slice(11, 16);
-    const day = text.slice(5, 10);
-    if (step >= 86400) return day;
-    return i === 0 || day !== timeText(splits[i - 1], utc).slice(5, 10) ? `${clock}\n${day}` : clock;
-  });
+export function selectTime(onZoom) {
+  return [(u) => {
+    if (u.select.width > 4) onZoom(u.posToVal(u.select.left, "x"), u.posToVal(u.select.left + u.select.width, "x"));
+  }];
 }
 
-function options(width, result, dark, utc, range, onZoom) {
-  const style = getComputedStyle(document.documentElement);
-  const ink = style.getPropertyValue("--muted").trim();
-  const line = style.getPropertyValue("--line").trim();
-  const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 }, font: "12px system-ui, sans-serif" };
+function options(width, result, { dark, utc, start, end, onZoom }) {
   return {
     width,
-    height: Math.max(260, Math.min(440, Math.round(width * 0.38))),
-    tzDate: utc ? (ts) => uPlot.tzDate(new Date(ts * 1e3), "Etc/UTC") : undefined,
+    height: plotHeight(width),
     legend: { show: false },
     focus: { alpha: 0.25 },
     cursor: { drag: { x: true, y: false, setScale: false }, focus: { prox: 24 } },
-    scales: { x: { time: true, range: () => range }, y: { range: (u, lo, hi) => (lo === null ? [0, 1] : uPlot.rangeNum(lo, hi, 0.1, true)) } },
-    axes: [{ ...axis, space: 70, values: timeTicks(utc) }, { ...axis, size: 64, values: (u, vals) => vals.map(shortNumber) }],
+    scales: { x: { time: true, range: () => [start, end] }, y: { range: (u, lo, hi) => (lo === null ? [0, 1] : uPlot.rangeNum(lo, hi, 0.1, true)) } },
+    axes: axes(utc, { values: (u, vals, axis, space, step) => axisNumbers(vals, step) }),
     series: [{}, ...result.map((s, i) => ({ stroke: color(i, dark), width: 1.5, points: { show: s.values.length < 3, size: 5 } }))],
-    plugins: [tooltip(result, dark, utc)],
-    hooks: {
-      setSelect: [(u) => {
-        if (u.select.width > 4) onZoom(u.posToVal(u.select.left, "x"), u.posToVal(u.select.left + u.select.width, "x"));
-      }],
-    },
+    plugins: [pointerBox(utc, nearRows(result, dark))],
+    hooks: { setSelect: selectTime(onZoom) },
   };
 }
 
-// Draws and returns a note when not everything is drawn.
-export function drawGraph({ root, legend, result, start, end, step, utc, dark, onZoom, onBack }) {
-  const drawn = result.slice(0, DRAWN_MAX);
-  const data = columns(drawn, start, end, step);
-  const width = Math.max(320, root.clientWidth);
-  plot?.destroy();
-  plot = new uPlot(options(width, drawn, dark, utc, [start, end], onZoom), data, root);
-  plot.over.addEventListener("dblclick", onBack);
-  shown = drawn.map(() => true);
-  drawLegend(legend, result, dark, (i, only) => toggle(legend, i, only));
-  const names = `${drawn.length} series from ${timeText(start, utc)} to ${timeText(end, utc)}`;
-  plot.root.setAttribute("role", "img");
-  plot.root.setAttribute("aria-label", `Graph of ${names}; the table tab has the values`);
-  return result.length > DRAWN_MAX ? `The first ${DRAWN_MAX} of ${result.length} series are drawn; the table has all.` : "";
+// Which values that cannot be drawn a result holds, when it holds no other.
+function unfinite(result) {
+  const seen = new Set();
+  for (const s of result) {
+    for (const [, v] of s.values) {
+      if (isFinite(parseValue(v))) return "";
+      seen.add(v);
+    }
+  }
+  return [...seen].join(", ");
+}
+
+function drawLines(root, drawn, view) {
+  const holder = document.createElement("div");
+  holder.className = "lines";
+  root.append(holder);
+  lines = new uPlot(options(Math.max(WIDTH_MIN, root.clientWidth), drawn, view), columns(drawn, view.start, view.end, view.step), holder);
+  lines.over.addEventListener("dblclick", view.onBack);
+  lines.root.setAttribute("role", "img");
+  lines.root.setAttribute("aria-label",
+    `Graph of ${drawn.length} series from ${timeText(view.start, view.utc)} to ${timeText(view.end, view.utc)}; the table tab has the values`);
+  plots.push(lines);
+  const odd = unfinite(drawn);
+  if (odd !== "") {
+    const p = document.createElement("p");
+    p.className = "unfinite";
+    p.textContent = `The values are not finite (${odd}), so there is no line to draw.`;
+    holder.append(p);
+  }
+}
+
+// Draws and returns notes when not everything is drawn. `view`: start, end, step, utc, dark, onZoom, onBack.
+export function drawGraph(root, legend, result, view) {
+  const floats = result.filter((s) => s.values && s.values.length > 0);
+  const heats = result.filter((s) => s.histograms && s.histograms.length > 0);
+  const notes = [];
+  clearGraph(root, legend);
+  if (floats.length > 0) {
+    drawLines(root, floats.slice(0, DRAWN_MAX), view);
+    shown = floats.slice(0, DRAWN_MAX).map(() => true);
+    drawLegend(legend, floats, view.dark, (i, only) => toggle(legend, i, only));
+  }
+  heats.slice(0, HEATS_MAX).forEach((s) => plots.push(drawHeat(root, s, Math.max(WIDTH_MIN, root.clientWidth), view)));
+  if (floats.length > DRAWN_MAX) {
+    notes.push(`The first ${DRAWN_MAX} of ${floats.length.toLocaleString("en")} series are drawn; the table shows `
+      + `${floats.length > TABLE_ROWS ? `the first ${TABLE_ROWS}` : "all"}.`);
+  }
+  if (heats.length > HEATS_MAX) {
+    notes.push(`The first ${HEATS_MAX} of ${heats.length.toLocaleString("en")} histograms are drawn; sum() makes one of them.`);
+  }
+  return notes;
 }
 
 // A press shows one series alone, or all again when it is alone already; with Ctrl it hides or shows just that one.
@@ -153,19 +141,19 @@ function toggle(legend, i, single) {
   if (i >= shown.length) return;
   const alone = shown.every((s, k) => s === (k === i));
   shown = shown.map((s, k) => (single ? (k === i ? !s : s) : alone || k === i));
-  plot.batch(() => shown.forEach((s, k) => plot.series[k + 1].show !== s && plot.setSeries(k + 1, { show: s })));
+  lines.batch(() => shown.forEach((s, k) => lines.series[k + 1].show !== s && lines.setSeries(k + 1, { show: s })));
   [...legend.querySelectorAll(".series")].forEach((b, k) => b.setAttribute("aria-pressed", String(shown[k] ?? true)));
 }
 
 export function resizeGraph(root) {
-  if (plot && root.clientWidth > 0) {
-    const width = Math.max(320, root.clientWidth);
-    plot.setSize({ width, height: Math.max(260, Math.min(440, Math.round(width * 0.38))) });
-  }
+  const width = Math.max(WIDTH_MIN, root.clientWidth);
+  if (root.clientWidth > 0) plots.forEach((p) => p.width !== width && p.setSize({ width, height: p === lines ? plotHeight(width) : p.height }));
 }
 
-export function clearGraph(legend) {
-  plot?.destroy();
-  plot = null;
+export function clearGraph(root, legend) {
+  plots.forEach((p) => p.destroy());
+  plots = [];
+  lines = null;
+  root.replaceChildren();
   legend.replaceChildren();
 }

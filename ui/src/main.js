@@ -1,87 +1,38 @@
-// The page: what is asked lives in the URL (#g0.expr=..., Prometheus's names), so a link shows the same thing elsewhere.
+// The page: wires the controls, asks the server, and shows the answer or what went wrong.
 import "uplot/dist/uPlot.min.css";
 import "./style.css";
-import { ApiError, call, loadSettings, metricNames, setTenant } from "./api.js";
+import "./editor.css";
+import { ApiError, call, loadSettings, setTenant } from "./api.js";
+import { makeEditor } from "./editor.js";
+import { explainEmpty } from "./empty.js";
 import { durationText, parseDuration, parseTime, timeText } from "./format.js";
 import { clearGraph, drawGraph, resizeGraph } from "./graph.js";
-import { attachSuggest } from "./suggest.js";
+import { hideHome, resizeHome, showHome } from "./home.js";
+import { forgetNames } from "./language.js";
+import { load, readUrl, remember, save, state, writeUrl } from "./state.js";
 import { drawTable } from "./table.js";
 
 const $ = (id) => document.getElementById(id);
 const RANGES = [60, 300, 900, 1800, 3600, 7200, 21600, 43200, 86400, 172800, 604800, 1209600, 2592000, 7776000, 31536000];
-const HISTORY_MAX = 50;
-const EXPR_PIXELS_MAX = 320;
 const STEP_POINTS_MAX = 11000;
-const FIRST_EXPR = "process_resident_memory_bytes";
-const FIRST_RANGE = 300; // a node that has just started fills it soon
+const HOME_REFRESH_S = 5;
 const EXAMPLES = [
-  ["Memory", "process_resident_memory_bytes"],
-  ["Samples in per second", "sum by (user) (rate(cortex_distributor_received_samples_total[1m]))"],
-  ["Requests per second by route", "sum by (route) (rate(cortex_request_duration_seconds_count[1m]))"],
-  ["Series by metric", "topk(10, count by (__name__) ({__name__=~\".+\"}))"],
+  ["Memory", 'process_resident_memory_bytes{job="pallium"}'],
+  ["Samples in per second", 'sum by (user) (rate(cortex_distributor_received_samples_total{job="pallium"}[1m]))'],
+  ["Requests per second by route", 'sum by (route) (rate(cortex_request_duration_seconds_count{job="pallium"}[1m]))'],
+  ["Series by metric", 'topk(10, count by (__name__) ({__name__=~".+"}))'],
 ];
 
-const state = { expr: "", tab: "graph", range: 900, end: null, step: null, refresh: 15, utc: false };
+let editor;
 let zoomBack = [];
 let timer = 0;
 let historyAt = -1;
 let last = null;
 
-// ---- storage: a browser may refuse it ----
-
-function load(key, fallback) {
-  try {
-    return JSON.parse(localStorage.getItem("pallium." + key)) ?? fallback;
-  } catch {
-    return fallback;
-  }
-}
-
-function save(key, value) {
-  try {
-    localStorage.setItem("pallium." + key, JSON.stringify(value));
-  } catch {
-    // Private window: nothing is kept.
-  }
-}
-
-// ---- URL ----
-
-function readUrl() {
-  const p = new URLSearchParams(location.hash.slice(1) || location.search.slice(1));
-  const get = (k) => p.get("g0." + k);
-  if (get("expr") === null) return false;
-  state.expr = get("expr");
-  state.tab = get("tab") === "1" || get("tab") === "table" ? "table" : "graph";
-  const range = parseDuration(get("range_input") || "15m");
-  state.range = range > 0 ? range : 900;
-  const end = parseTime((get("end_input") || "").replace("T", " "), true);
-  state.end = isFinite(end) ? end : null;
-  const step = parseDuration(get("step_input") || "");
-  state.step = step > 0 ? step : null;
-  return true;
-}
-
-function writeUrl() {
-  const p = new URLSearchParams({ "g0.expr": state.expr, "g0.tab": state.tab === "table" ? "1" : "0", "g0.range_input": durationText(state.range) });
-  if (state.end !== null) p.set("g0.end_input", timeText(state.end, true));
-  if (state.step !== null) p.set("g0.step_input", durationText(state.step));
-  const hash = "#" + p;
-  if (hash !== location.hash) history.replaceState(null, "", location.pathname + hash);
-  document.title = state.expr ? `${state.expr.slice(0, 60)} - Pallium` : "Pallium";
-}
-
 // ---- controls ----
 
-function grow() {
-  const box = $("expr");
-  box.style.height = "auto";
-  box.style.height = Math.min(box.scrollHeight + 2, EXPR_PIXELS_MAX) + "px";
-}
-
 function showControls() {
-  if ($("expr").value !== state.expr) $("expr").value = state.expr;
-  grow();
+  editor.set(state.expr);
   $("range").value = durationText(state.range);
   $("end").value = state.end === null ? "" : timeText(state.end, state.utc);
   $("step").value = state.step === null ? "" : durationText(state.step);
@@ -91,7 +42,7 @@ function showControls() {
     const on = state.tab === name;
     $("tab-" + name).setAttribute("aria-selected", String(on));
     $("tab-" + name).tabIndex = on ? 0 : -1;
-    $("panel-" + name).hidden = !on;
+    $("panel-" + name).hidden = !on || state.expr === "";
   }
   $("range-group").hidden = $("step-group").hidden = state.tab === "table";
 }
@@ -130,34 +81,48 @@ function showNotes(lists) {
 }
 
 function showEmpty(on) {
-  const box = $("empty");
-  box.hidden = !on;
+  $("empty").hidden = true;
   if (!on) return;
-  const h = document.createElement("h2");
-  h.textContent = "No series match";
-  const p = document.createElement("p");
-  p.textContent = `Nothing was stored for this expression ${state.tab === "graph" ? "in the last " + durationText(state.range) : "at this time"}. To send data here, put this into prometheus.yml:`;
-  const pre = document.createElement("pre");
-  pre.textContent = `remote_write:\n  - url: ${new URL("api/v1/push", location.href.split("#")[0])}`;
-  box.replaceChildren(h, p, pre);
+  const when = state.tab === "graph" ? "in the last " + durationText(state.range) : "at this time";
+  const asked = last;
+  explainEmpty($("empty"), state.expr, when, runExpr).then(() => {
+    if (asked === last) $("empty").hidden = false;
+  });
+}
+
+// Below the box: the expression's type, or where it is wrong.
+function showVerdict(verdict) {
+  const box = $("verdict");
+  box.className = verdict?.error ? "wrong" : "";
+  box.textContent = verdict?.error ? verdict.error : verdict?.type || "";
 }
 
 // ---- running ----
 
-function remember(expr) {
-  const list = [expr, ...load("history", []).filter((e) => e !== expr)].slice(0, HISTORY_MAX);
-  save("history", list);
+async function goHome() {
+  last = null;
+  showError("", "");
+  showNotes([]);
+  showEmpty(false);
+  $("status").textContent = "";
+  clearGraph($("plot"), $("legend"));
+  $("panel-graph").hidden = $("panel-table").hidden = true;
+  try {
+    await showHome($("home"), { utc: state.utc, dark: isDark(), onExpr: runExpr });
+  } catch (e) {
+    hideHome($("home"));
+    failed(e);
+  }
+  schedule();
 }
 
 async function run({ quiet = false } = {}) {
   clearTimeout(timer);
-  state.expr = $("expr").value.trim();
+  state.expr = editor.get().trim();
   writeUrl();
-  if (state.expr === "") {
-    showError("", "");
-    $("status").textContent = "";
-    return;
-  }
+  if (state.expr === "") return goHome();
+  hideHome($("home"));
+  showControls();
   document.body.classList.add("loading");
   if (!quiet) $("status").textContent = "Running...";
   try {
@@ -176,8 +141,10 @@ async function run({ quiet = false } = {}) {
 
 function schedule() {
   clearTimeout(timer);
-  if (state.refresh > 0 && state.end === null) {
-    timer = setTimeout(() => (document.hidden ? schedule() : run({ quiet: true })), state.refresh * 1000);
+  const home = state.expr === "";
+  const seconds = home && state.refresh > 0 ? HOME_REFRESH_S : state.refresh;
+  if (seconds > 0 && (home || state.end === null)) {
+    timer = setTimeout(() => (document.hidden ? schedule() : home ? goHome() : run({ quiet: true })), seconds * 1000);
   }
 }
 
@@ -199,7 +166,7 @@ async function askInstant() {
 }
 
 function statusText(body, count) {
-  const points = body.data.resultType === "matrix" ? body.data.result.reduce((n, s) => n + (s.values || []).length, 0) : count;
+  const points = body.data.resultType === "matrix" ? body.data.result.reduce((n, s) => n + (s.values || []).length + (s.histograms || []).length, 0) : count;
   const step = body.tab === "graph" ? `, step ${durationText(body.step)}` : "";
   return `${count.toLocaleString("en")} series, ${points.toLocaleString("en")} values, ${Math.round(body.ms)} ms${step}`;
 }
@@ -209,28 +176,30 @@ function show() {
   const isSet = data.resultType === "matrix" || data.resultType === "vector";
   const count = isSet ? data.result.length : 1;
   const dark = isDark();
-  let note = "";
+  let notes = [];
   $("status").textContent = statusText(last, count);
   showEmpty(count === 0);
   if (last.tab === "graph") {
     $("plot").hidden = count === 0;
     if (count === 0) {
-      clearGraph($("legend"));
+      clearGraph($("plot"), $("legend"));
     } else {
-      note = drawGraph({ root: $("plot"), legend: $("legend"), result: data.result, start: last.start, end: last.end, step: last.step, utc: state.utc, dark, onZoom: zoom, onBack: zoomOut });
+      const { start, end, step } = last;
+      notes = drawGraph($("plot"), $("legend"), data.result, { start, end, step, utc: state.utc, dark, onZoom: zoom, onBack: zoomOut });
     }
   } else {
     $("table").hidden = count === 0;
-    note = drawTable($("table"), data, state.utc);
+    notes = drawTable($("table"), data, state.utc);
   }
-  showNotes([["warning", last.warnings], ["info", last.infos], ["info", [note]]]);
+  showNotes([["warning", last.warnings], ["info", last.infos], ["info", notes]]);
 }
 
 function failed(e) {
+  last = null;
   $("status").textContent = "";
   showEmpty(false);
   showNotes([]);
-  clearGraph($("legend"));
+  clearGraph($("plot"), $("legend"));
   $("plot").hidden = $("table").hidden = true;
   if (e.status === 401) {
     $("tenant-box").hidden = false;
@@ -292,7 +261,12 @@ const isDark = () => {
 function setTheme(theme) {
   if (theme) document.documentElement.dataset.theme = theme;
   else delete document.documentElement.dataset.theme;
+  redraw();
+}
+
+function redraw() {
   if (last) show();
+  else if (state.expr === "") goHome();
 }
 
 // ---- start ----
@@ -325,9 +299,8 @@ function fillHistory() {
 }
 
 function runExpr(expr) {
-  $("expr").value = expr;
-  grow();
-  $("expr").focus();
+  editor.set(expr);
+  editor.focus();
   run();
 }
 
@@ -335,29 +308,18 @@ function stepHistory(dir) {
   const list = load("history", []);
   historyAt = Math.max(-1, Math.min(list.length - 1, historyAt + dir));
   if (historyAt >= 0) {
-    $("expr").value = list[historyAt];
-    grow();
+    const at = historyAt;
+    editor.set(list[at]);
+    historyAt = at; // the change itself would begin anew
   }
 }
 
 function wireExpr() {
-  const suggest = attachSuggest($("expr"), $("suggest"), metricNames);
-  $("expr").addEventListener("input", () => {
-    grow();
-    historyAt = -1;
-  });
-  $("expr").addEventListener("keydown", (e) => {
-    if (e.isComposing) return;
-    if (suggest.key(e)) {
-      e.preventDefault();
-    } else if (e.key === "Enter" && !e.shiftKey) {
-      e.preventDefault();
-      suggest.close();
-      run();
-    } else if (e.ctrlKey && (e.key === "ArrowUp" || e.key === "ArrowDown")) {
-      e.preventDefault();
-      stepHistory(e.key === "ArrowUp" ? 1 : -1);
-    }
+  editor = makeEditor($("expr-box"), {
+    onRun: () => run(),
+    onChange: () => (historyAt = -1),
+    onHistory: stepHistory,
+    onVerdict: showVerdict,
   });
   $("query").addEventListener("submit", (e) => {
     e.preventDefault();
@@ -366,7 +328,7 @@ function wireExpr() {
   $("tenant").addEventListener("change", () => {
     save("tenant", $("tenant").value);
     setTenant($("tenant").value);
-    suggest.forget();
+    forgetNames();
     run();
   });
 }
@@ -400,7 +362,7 @@ function wireBar() {
     state.utc = $("utc").checked;
     save("utc", state.utc);
     showControls();
-    if (last) show();
+    redraw();
   });
 }
 
@@ -410,7 +372,7 @@ function wirePage() {
     save("theme", theme);
     setTheme(theme);
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => last && show());
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   $("help-open").addEventListener("click", () => $("help").showModal());
   $("history").addEventListener("toggle", () => $("history").open && fillHistory());
   document.addEventListener("click", (e) => {
@@ -419,7 +381,8 @@ function wirePage() {
     }
   });
   document.addEventListener("keydown", (e) => {
-    const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement?.tagName || "");
+    const at = document.activeElement;
+    const typing = at && (at.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName));
     if (e.key === "Escape") {
       for (const menu of document.querySelectorAll("details.menu[open]")) {
         menu.open = false;
@@ -430,18 +393,20 @@ function wirePage() {
       ({ 1: () => setTab("graph"), 2: () => setTab("table"), "-": () => changeRange(-1), "=": () => changeRange(1) })[e.key]();
     } else if (!typing && e.key === "/") {
       e.preventDefault();
-      $("expr").focus();
+      editor.focus();
     } else if (!typing && e.key === "?") {
       $("help").showModal();
     }
   });
   addEventListener("hashchange", () => {
-    if (readUrl()) {
-      showControls();
-      run();
-    }
+    if (!readUrl()) state.expr = "";
+    editor.set(state.expr);
+    run();
   });
-  new ResizeObserver(() => resizeGraph($("plot"))).observe($("panel-graph"));
+  new ResizeObserver(() => {
+    resizeGraph($("plot"));
+    resizeHome();
+  }).observe(document.querySelector("main"));
   $("examples").replaceChildren(...EXAMPLES.map(([text, expr]) => {
     const b = document.createElement("button");
     b.type = "button";
@@ -459,19 +424,16 @@ async function start() {
   state.refresh = load("refresh", 15);
   state.utc = load("utc", false);
   const linked = readUrl();
-  if (!linked) {
-    state.expr = load("history", [])[0] || FIRST_EXPR;
-    state.range = FIRST_RANGE;
-  }
   wireExpr();
   wireBar();
   wirePage();
   showControls();
+  if (!linked) $("panel-graph").hidden = true;
   const settings = await loadSettings();
   $("tenant").value = load("tenant", "");
   $("tenant-box").hidden = !settings.auth;
   if (settings.auth) setTenant($("tenant").value);
-  $("expr").focus({ preventScroll: true });
+  editor.focus();
   run({ quiet: !linked });
 }
 

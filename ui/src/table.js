@@ -1,24 +1,42 @@
 // The result as a table. Values are shown as the server wrote them.
-import { seriesNode, timeText } from "./format.js";
+import { bucketText, mean, readBuckets, sketch } from "./buckets.js";
+import { seriesNode, shortNumber, timeText } from "./format.js";
 
 const ROWS_MAX = 1000;
 const POINTS_MAX = 200;
 
+function cell(tag, content, cls) {
+  const e = document.createElement(tag);
+  if (cls) e.className = cls;
+  e.append(content);
+  return e;
+}
+
 function row(cells) {
   const tr = document.createElement("tr");
-  for (const [content, cls] of cells) {
-    const td = document.createElement("td");
-    if (cls) td.className = cls;
-    td.append(content);
-    tr.append(td);
-  }
+  tr.append(...cells.map(([content, cls]) => cell("td", content, cls)));
   return tr;
 }
 
-function points(values, utc) {
+const numbers = (h) => `count ${h.count}, sum ${h.sum}, mean ${shortNumber(mean(h))}`;
+
+function histogram(h) {
+  const box = document.createElement("div");
+  const more = document.createElement("details");
+  const buckets = readBuckets(h);
+  box.className = "histogram";
+  const list = document.createElement("pre");
+  list.textContent = buckets.map((b) => `${bucketText(b)}  ${b.count}`).join("\n");
+  more.append(cell("summary", `${buckets.length} buckets`), list);
+  box.append(cell("span", numbers(h)), sketch(h), more);
+  return box;
+}
+
+function points(series, utc) {
   const pre = document.createElement("pre");
-  pre.textContent = values.slice(0, POINTS_MAX).map(([t, v]) => `${v} @ ${timeText(t, utc)}`).join("\n");
-  if (values.length > POINTS_MAX) pre.textContent += `\n... ${values.length - POINTS_MAX} more`;
+  const all = [...(series.values || []).map(([t, v]) => [t, v]), ...(series.histograms || []).map(([t, h]) => [t, numbers(h)])].sort((a, b) => a[0] - b[0]);
+  pre.textContent = all.slice(0, POINTS_MAX).map(([t, v]) => `${v} @ ${timeText(t, utc)}`).join("\n");
+  if (all.length > POINTS_MAX) pre.textContent += `\n... ${all.length - POINTS_MAX} more`;
   return pre;
 }
 
@@ -28,12 +46,13 @@ function bodyRows(data, utc) {
     case "string":
       return [row([[data.resultType, "kind"], [data.result[1], "value"]])];
     case "vector":
-      return data.result.slice(0, ROWS_MAX).map((s) => row([[seriesNode(s.metric), "metric"], [s.value ? s.value[1] : "histogram", "value"]]));
+      return data.result.slice(0, ROWS_MAX).map((s) => row([[seriesNode(s.metric), "metric"], [s.histogram ? histogram(s.histogram[1]) : s.value[1], "value"]]));
     default:
-      return data.result.slice(0, ROWS_MAX).map((s) => row([[seriesNode(s.metric), "metric"], [points(s.values || [], utc), "value"]]));
+      return data.result.slice(0, ROWS_MAX).map((s) => row([[seriesNode(s.metric), "metric"], [points(s, utc), "value"]]));
   }
 }
 
+// Draws and returns notes when not everything is shown.
 export function drawTable(root, data, utc) {
   const table = document.createElement("table");
   const head = table.createTHead().insertRow();
@@ -47,5 +66,5 @@ export function drawTable(root, data, utc) {
   root.replaceChildren(table);
   const count = Array.isArray(data.result) ? data.result.length : 0;
   return (data.resultType === "vector" || data.resultType === "matrix") && count > ROWS_MAX
-    ? `The first ${ROWS_MAX} of ${count} series are shown.` : "";
+    ? [`The first ${ROWS_MAX} of ${count.toLocaleString("en")} series are shown.`] : [];
 }

@@ -1,5 +1,6 @@
 /* The HTTP face of the distributor: negotiation, sizes, codes and texts of spec http-api-and-config.md 1.3.1, and the
  * usage page. */
+#include "base/memory.h"
 #include "distributor/distributor.h"
 
 #include "base/clock.h"
@@ -72,8 +73,12 @@ static pl_status fake_tenants(struct ingest_port *p, struct pl_arena *a, struct 
     return PL_OK;
 }
 
-static const struct ingest_port_ops fake_ops = {fake_begin, fake_resolve, fake_append,
-                                                fake_end,   fake_end,     fake_tenants};
+static const struct ingest_port_ops fake_ops = {.begin = fake_begin,
+                                                .resolve = fake_resolve,
+                                                .append = fake_append,
+                                                .end = fake_end,
+                                                .forget = fake_end,
+                                                .tenants = fake_tenants};
 static struct ingest_port port = {&fake_ops};
 
 /* ---- the world of one test ---- */
@@ -261,6 +266,17 @@ static void refused_before_the_body_is_read(void **state)
     expect("without", 400, "received message larger than max (4097 vs 4096)\n");
 }
 
+static void far_over_the_memory_limit_nothing_is_taken(void **state)
+{
+    (void)state;
+    pl_memory_limit_set(1);
+    call(distributor_handle_push, &(struct call){.type = {NULL, 0}});
+    pl_memory_limit_set(0);
+    assert_int_equal(resp.status, 503);
+    assert_non_null(strstr(resp.body.p, "(-memory.limit): all writes are refused"));
+    assert_int_equal(stored, 0);
+}
+
 static void codes_of_the_ingester(void **state)
 {
     (void)state;
@@ -312,8 +328,14 @@ static void usage_page(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(negotiation),           T(unknown_type_can_be_accepted), T(bad_bodies), T(refused_before_the_body_is_read),
-        T(codes_of_the_ingester), T(client_that_went_away),        T(usage_page),
+        T(negotiation),
+        T(unknown_type_can_be_accepted),
+        T(bad_bodies),
+        T(refused_before_the_body_is_read),
+        T(far_over_the_memory_limit_nothing_is_taken),
+        T(codes_of_the_ingester),
+        T(client_that_went_away),
+        T(usage_page),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

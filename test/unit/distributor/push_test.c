@@ -64,7 +64,7 @@ static struct fake {
     } sample[STORED_MAX];
     uint32_t samples, metadata, sessions_open, sessions, parsed, forgets;
     pl_status begin_status, append_status, inside_status;
-    bool push_inside;
+    bool push_inside, unknown;
     struct pl_err inside_err;
 } fake;
 
@@ -87,6 +87,12 @@ static pl_status fake_begin(struct ingest_port *p, pl_str tenant, struct ingest_
     fake.sessions++;
     *out = (struct ingest_session *)(void *)&fake;
     return PL_OK;
+}
+
+static bool fake_known(struct ingest_port *p, pl_str tenant)
+{
+    (void)p, (void)tenant;
+    return !fake.unknown;
 }
 
 static void fake_resolve(struct ingest_session *s, const struct pl_hash128 *hashes, uint32_t count, uint64_t *refs)
@@ -152,8 +158,13 @@ static pl_status fake_tenants(struct ingest_port *p, struct pl_arena *a, struct 
     return PL_OK;
 }
 
-static const struct ingest_port_ops fake_ops = {fake_begin, fake_resolve, fake_append,
-                                                fake_end,   fake_forget,  fake_tenants};
+static const struct ingest_port_ops fake_ops = {.known = fake_known,
+                                                .begin = fake_begin,
+                                                .resolve = fake_resolve,
+                                                .append = fake_append,
+                                                .end = fake_end,
+                                                .forget = fake_forget,
+                                                .tenants = fake_tenants};
 
 /* ---- the world of one test ---- */
 
@@ -679,6 +690,31 @@ static void ingester_errors_pass_through(void **state)
     assert_string_equal(err.msg, "user=t: err: out of order sample");
 }
 
+static void a_new_tenant_gets_no_store_for_nothing(void **state)
+{
+    (void)state;
+    fake.unknown = true;
+    add(",b=1", NOW_MS, 1);
+    assert_int_equal(push(), PL_INVALID);
+    assert_int_equal(fake.sessions, 0);
+    limits.ingestion_rate = 1;
+    limits.ingestion_burst_size = 1;
+    generation++;
+    add("m,a=1", NOW_MS, 1);
+    add("m,a=2", NOW_MS, 1);
+    assert_int_equal(push(), PL_RATE);
+    assert_int_equal(fake.sessions, 0);
+    limits.ingestion_burst_size = 10;
+    limits.ingestion_rate = 10;
+    generation++;
+    add("m,a=1", NOW_MS, 1);
+    add(",b=1", NOW_MS, 1);
+    assert_int_equal(push(), PL_INVALID); /* but the good sample is stored */
+    assert_int_equal(fake.sessions, 1);
+    assert_int_equal(fake.samples, 1);
+    assert_int_equal(fake.sessions_open, 0);
+}
+
 static void nothing_in_it(void **state)
 {
     (void)state;
@@ -754,6 +790,7 @@ int main(void)
         T(instance_rate),
         T(inflight_limit),
         T(ingester_errors_pass_through),
+        T(a_new_tenant_gets_no_store_for_nothing),
         T(nothing_in_it),
         T(counters),
         T(arena_limit),

@@ -1,5 +1,6 @@
 /* The ingester over real stores in a temporary folder: tenants, limits, texts, metadata, restart, and what happens to a
  * broken store. */
+#include "base/memory.h"
 #include "ingester/ingester.h"
 
 #include "base/clock.h"
@@ -128,7 +129,7 @@ static size_t count_samples(const char *tenant)
     struct series_source *source;
     struct series_list list;
     struct matcher m;
-    struct samples buf = {NULL, NULL, 0};
+    struct samples buf = {0};
     size_t cap = 0, n = 0;
 
     assert_int_equal(q->ops->source(q, pl_str_c(tenant), &arena, &source, &err), PL_OK);
@@ -263,6 +264,25 @@ static void instance_limits(void **state)
     assert_string_equal(err.msg, "cannot push: too many inflight push requests in ingester");
     p->ops->end(session);
     assert_int_equal(push("a", "up", "1", T0 + 2, 1), PL_OK);
+}
+
+static void memory_limit_stops_new_series_only(void **state)
+{
+    struct ingest_port *p = ingester_ingest_port(ing);
+    (void)state;
+
+    assert_false(p->ops->known(p, PL_STR("a")));
+    assert_int_equal(push("a", "up", "1", T0, 1), PL_OK);
+    assert_true(p->ops->known(p, PL_STR("a")));
+    pl_memory_limit_set(1);
+    assert_int_equal(push("a", "up", "1", T0 + 1, 1), PL_OK);
+    assert_int_equal(push("a", "up", "2", T0 + 1, 1), PL_UNAVAILABLE);
+    assert_non_null(strstr(err.msg, "-memory.limit"));
+    assert_non_null(strstr(err.msg, "new series"));
+    assert_int_equal(push("b", "up", "1", T0, 1), PL_UNAVAILABLE);
+    pl_memory_limit_set(0);
+    assert_int_equal(push("a", "up", "2", T0 + 1, 1), PL_OK);
+    assert_int_equal(count_samples("a"), 3);
 }
 
 static pl_status push_metadata(const char *metric_name, const char *help)
@@ -543,9 +563,22 @@ static void stopped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(samples_survive_a_restart), T(soft_errors),   T(series_limits),   T(instance_limits), T(metadata),
-        T(metadata_is_purged),        T(active_series), T(stats_and_lists), T(broken_store),    T(folder_in_use),
-        T(unusable_folder),           T(readiness),     T(flush),           T(many_at_once),    T(stopped),
+        T(samples_survive_a_restart),
+        T(soft_errors),
+        T(series_limits),
+        T(instance_limits),
+        T(memory_limit_stops_new_series_only),
+        T(metadata),
+        T(metadata_is_purged),
+        T(active_series),
+        T(stats_and_lists),
+        T(broken_store),
+        T(folder_in_use),
+        T(unusable_folder),
+        T(readiness),
+        T(flush),
+        T(many_at_once),
+        T(stopped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -218,18 +218,20 @@ static int set_up(void **state)
                                  .query_bytes_max = 64 << 20,
                                  .subquery_steps_max = 100,
                                  .per_step_stats = true,
+                                 .gzip = true,
                                  .config_yaml = config_yaml,
                                  .flags = flags};
-    struct server_options so = {.http = {.address = PL_STR("127.0.0.1"),
-                                         .loop_count = 1,
-                                         .body_budget_bytes = 64 << 20,
-                                         .head_timeout_ns = 10 * PL_NS_PER_S,
-                                         .body_timeout_ns = 10 * PL_NS_PER_S,
-                                         .write_timeout_ns = 10 * PL_NS_PER_S,
-                                         .idle_timeout_ns = 10 * PL_NS_PER_S},
-                                .auth_enabled = true,
-                                .push_threads = 1,
-                                .query_threads = 2};
+    struct server_options so = {
+        .http = {.address = PL_STR("127.0.0.1"),
+                 .loop_count = 1,
+                 .body_budget_bytes = 64 << 20,
+                 .head_timeout_ns = 10 * PL_NS_PER_S,
+                 .body_timeout_ns = 10 * PL_NS_PER_S,
+                 .write_timeout_ns = 10 * PL_NS_PER_S,
+                 .idle_timeout_ns = 10 * PL_NS_PER_S},
+        .auth_enabled = true,
+        .push_threads = 1,
+    };
     struct pl_err err;
 
     store_source.ops = &memory_ops;

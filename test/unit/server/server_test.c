@@ -103,12 +103,12 @@ static struct server *start(struct server_options o)
                                                .path = "/prometheus/api/v1/label/{name}/values",
                                                .handler = handle_echo,
                                                .auth = SERVER_AUTH_TENANT,
-                                               .pool = SERVER_POOL_QUERY,
+                                               .pool = SERVER_POOL_ADMIN,
                                                .cors = true});
     server_route_add(s, &(struct server_route){.methods = HTTP_GET | HTTP_DELETE,
                                                .path = "/rules/{namespace}/{group}",
                                                .handler = handle_echo,
-                                               .pool = SERVER_POOL_QUERY});
+                                               .pool = SERVER_POOL_ADMIN});
     server_route_add(
         s, &(struct server_route){.methods = HTTP_GET, .path = "/long", .handler = handle_long, .gzip = true});
     server_route_add(s, &(struct server_route){.methods = HTTP_GET, .path = "/json_fail", .handler = handle_fail});

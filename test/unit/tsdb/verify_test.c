@@ -92,6 +92,14 @@ static void flip(int fd, off_t at, uint8_t with)
     assert_int_equal(pwrite(fd, &b, 1, at), 1);
 }
 
+static uint64_t file_size(const char *path)
+{
+    struct stat st;
+
+    assert_int_equal(stat(path, &st), 0);
+    return (uint64_t)st.st_size;
+}
+
 /* Every changed byte of the file must be found. */
 static void flip_everywhere(const char *path)
 {
@@ -119,12 +127,14 @@ static void clean_block(void **state)
 
     (void)state;
     assert_int_equal(r.problems, 0);
-    assert_int_equal(r.blocks, 1);
-    assert_int_equal(r.series, SERIES);
-    assert_int_equal(r.chunks, SERIES * 2);
-    assert_int_equal(r.samples, SERIES * SAMPLES);
+    assert_int_equal(r.blocks.files, 1);
+    assert_int_equal(r.blocks.series, SERIES);
+    assert_int_equal(r.blocks.chunks, SERIES * 2);
+    assert_int_equal(r.blocks.samples, SERIES * SAMPLES);
+    assert_int_equal(r.blocks.bytes, file_size(pl_arena_printf(&arena, "%s/index", block_path).p) +
+                                         file_size(pl_arena_printf(&arena, "%s/chunks/000001", block_path).p));
     ok(tsdb_verify(pl_str_c(block_path), &r, &err));
-    assert_int_equal(r.blocks, 2);
+    assert_int_equal(r.blocks.files, 2);
     assert_int_equal(r.problems, 0);
 }
 
@@ -227,8 +237,11 @@ static void every_byte_of_a_wal(void **state)
     path = pl_arena_printf(&arena, "%s/00000000", wal.p);
     put_file(path.p, b.p, b.n);
     struct verify_report r = verify();
-    assert_int_equal(r.wal_segments, 1);
-    assert_int_equal(r.wal_records, 3);
+    assert_int_equal(r.wal.files, 1);
+    assert_int_equal(r.wal.records, 3);
+    assert_int_equal(r.wal.series, 1);
+    assert_int_equal(r.wal.samples, 1);
+    assert_int_equal(r.wal.bytes, b.n);
     assert_int_equal(r.problems, 0);
     flip_everywhere(path.p);
     /* A cut tail is found and said to be harmless; a gap between segments is named. */
@@ -271,8 +284,12 @@ static void every_byte_of_head_chunks(void **state)
     path = pl_arena_printf(&arena, "%s/000001", folder.p);
     put_file(path.p, b.p, b.n);
     struct verify_report r = verify();
-    assert_int_equal(r.head_chunks, 2);
-    assert_int_equal(r.samples, (SERIES + 1) * SAMPLES);
+    assert_int_equal(r.head_chunks.files, 1);
+    assert_int_equal(r.head_chunks.chunks, 2);
+    assert_int_equal(r.head_chunks.series, 1);
+    assert_int_equal(r.head_chunks.samples, SAMPLES);
+    assert_int_equal(r.head_chunks.bytes, b.n);
+    assert_int_equal(r.blocks.samples, SERIES * SAMPLES);
     flip_everywhere(path.p);
     pl_buf_fini(&b);
 }
