@@ -153,6 +153,7 @@ static void make_server(struct node *n)
                  /* At most a quarter of the memory waits in bodies that nobody has looked at yet. */
                  .body_budget_bytes =
                      memory > 0 ? PL_MIN(PL_MAX(memory / 4, BODY_BUDGET_MIN), BODY_BUDGET_MAX) : BODY_BUDGET_MAX,
+                 .body_budget_of = "a quarter of -memory.limit, at most 1 GiB",
                  .tls_cert_path = c->server.http_tls_config.cert_file,
                  .tls_key_path = c->server.http_tls_config.key_file,
                  .tls_client_ca_path = c->server.http_tls_config.client_ca_file,

@@ -135,6 +135,9 @@ size_t float_put_json(char *out, double v)
     if (magnitude < 9007199254740992.0 && v == (double)(int64_t)v && !(v == 0 && signbit(v))) {
         return put_whole(out, v);
     }
+    if (magnitude >= 1e-6 && magnitude < 9007199254740992.0) {
+        return shim_f64_fixed(out, v);
+    }
     n = put_special(out, v);
     if (n > 0) {
         return n;

@@ -92,7 +92,7 @@ static pl_status get_bounds(struct bits *b, struct pl_arena *a, struct hist *h, 
         uint64_t thousandths = bits_get_uint(b);
 
         bounds[i] = thousandths == 0 ? pl_f64_from_bits(bits_get(b, 64)) : (double)(thousandths - 1) / 1000;
-        if (i > 0 && !(bounds[i] > bounds[i - 1])) {
+        if (isnan(bounds[i]) || (i > 0 && !(bounds[i] > bounds[i - 1]))) {
             return pl_fail(err, PL_CORRUPT, "histogram chunk: its custom bounds do not rise");
         }
     }
@@ -114,10 +114,11 @@ static pl_status get_layout(struct bits *b, struct pl_arena *a, struct layout *l
         return fail_short(err, b);
     }
     if (schema != HIST_SCHEMA_CUSTOM && (schema < HIST_SCHEMA_RESERVED_MIN || schema > HIST_SCHEMA_RESERVED_MAX)) {
-        return pl_fail(err, PL_CORRUPT,
-                       "histogram has an unknown schema, which must be between %d and %d for exponential buckets, or %d "
-                       "for custom buckets, got schema %lld",
-                       HIST_SCHEMA_RESERVED_MIN, HIST_SCHEMA_RESERVED_MAX, HIST_SCHEMA_CUSTOM, (long long)schema);
+        return pl_fail(
+            err, PL_CORRUPT,
+            "histogram has an unknown schema, which must be between %d and %d for exponential buckets, or %d "
+            "for custom buckets, got schema %lld",
+            HIST_SCHEMA_RESERVED_MIN, HIST_SCHEMA_RESERVED_MAX, HIST_SCHEMA_CUSTOM, (long long)schema);
     }
     if (isnan(l->h.zero_threshold)) {
         return pl_fail(err, PL_CORRUPT, "histogram chunk: its zero threshold is not a number");

@@ -25,7 +25,7 @@ struct hist_chunk_writer {
     double *last; /* bucket counts, positive side first */
     struct whole {
         int64_t v, delta;
-    } total, zero, *whole;                       /* encoding 2; buckets as differences from bucket to bucket */
+    } total, zero, *whole;                             /* encoding 2; buckets as differences from bucket to bucket */
     struct xor_value float_total, float_zero, *floats; /* encoding 3 */
 };
 

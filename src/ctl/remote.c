@@ -225,11 +225,14 @@ static pl_status write_all(struct remote *r, const struct remote_series *v, size
     windows = samples / REQUEST_SAMPLES + 1;
     width = PL_MAX(extent / (int64_t)windows + 1, 1);
     pl_buf_init(&message, 0);
-    for (int64_t from = 0; from <= extent && st == PL_OK && r->refused == NULL; from += width) {
+    for (int64_t from = 0; from <= extent && st == PL_OK && r->refused == NULL;) {
+        int64_t to = remote_write_cut(v, n, from, from + width);
+
         pl_buf_reset(&message);
-        if (remote_write_put(&message, v, n, r->base_ms, from, from + width) > 0) {
+        if (remote_write_put(&message, v, n, r->base_ms, from, to) > 0) {
             st = write_one(r, pl_buf_view(&message), err);
         }
+        from = to;
     }
     pl_buf_fini(&message);
     return st;

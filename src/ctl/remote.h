@@ -39,6 +39,10 @@ struct remote_series {
 size_t remote_write_put(struct pl_buf *out, const struct remote_series *series, size_t n, int64_t base_ms,
                         int64_t from_ms, int64_t to_ms);
 
+/* Servers store a request's floats before its histograms, and then refuse those that are older: the first time up to
+ * to_ms where a series goes on with the other kind, for which another request is needed. */
+int64_t remote_write_cut(const struct remote_series *series, size_t n, int64_t from_ms, int64_t to_ms);
+
 /* ---- remote_answer.c ---- */
 
 /* Reads the query API's JSON; times lose base_ms. PL_UNAVAILABLE: it is no answer to the question. */

@@ -117,17 +117,24 @@ static size_t index_at(const struct remote_series *s, int64_t t_ms)
     return (uint64_t)i < s->series->n ? (size_t)i : s->series->n;
 }
 
-static size_t put_series(struct pl_buf *out, struct pl_buf *b, const struct remote_series *s, int64_t base_ms,
-                         int64_t from_ms, int64_t to_ms)
+static void put_labels(struct pl_buf *out, struct pl_buf *b, struct labels ls)
+{
+    for (size_t i = 0; i < ls.n; i++) {
+        pl_buf_reset(b);
+        put_bytes(b, 1, ls.v[i].name);
+        put_bytes(b, 2, ls.v[i].value);
+        put_bytes(out, 1, pl_buf_view(b));
+    }
+}
+
+static size_t put_series(struct pl_buf *out, struct pl_buf *one, struct pl_buf *b, const struct remote_series *s,
+                         int64_t base_ms, int64_t from_ms, int64_t to_ms)
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < s->series->labels.n; i++) {
-        pl_buf_reset(b);
-        put_bytes(b, 1, s->series->labels.v[i].name);
-        put_bytes(b, 2, s->series->labels.v[i].value);
-        put_bytes(out, 1, pl_buf_view(b));
-    }
+    pl_buf_reset(one);
+    put_labels(one, b, s->series->labels);
+
     for (size_t i = index_at(s, from_ms), end = index_at(s, to_ms); i < end; i++) {
         const struct ptest_value *v = &s->series->values[i];
         int64_t t_ms = base_ms + (int64_t)i * s->step_ms;
@@ -136,13 +143,35 @@ static size_t put_series(struct pl_buf *out, struct pl_buf *b, const struct remo
             continue;
         }
         if (v->h != NULL) {
-            put_histogram(out, b, v->h, t_ms);
+            put_histogram(one, b, v->h, t_ms);
         } else {
-            put_sample(out, b, v->v, t_ms);
+            put_sample(one, b, v->v, t_ms);
         }
         n++;
     }
+    if (n > 0) {
+        put_bytes(out, 1, pl_buf_view(one));
+    }
     return n;
+}
+
+int64_t remote_write_cut(const struct remote_series *series, size_t n, int64_t from_ms, int64_t to_ms)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct remote_series *s = &series[i];
+        const struct ptest_value *before = NULL;
+
+        for (size_t k = index_at(s, from_ms), end = index_at(s, to_ms); k < end; k++) {
+            const struct ptest_value *v = &s->series->values[k];
+
+            if (before != NULL && !v->gap && (v->h != NULL) != (before->h != NULL)) {
+                to_ms = (int64_t)k * s->step_ms;
+                break;
+            }
+            before = v->gap ? before : v;
+        }
+    }
+    return to_ms;
 }
 
 size_t remote_write_put(struct pl_buf *out, const struct remote_series *series, size_t n, int64_t base_ms,
@@ -154,14 +183,7 @@ size_t remote_write_put(struct pl_buf *out, const struct remote_series *series, 
     pl_buf_init(&one, 0);
     pl_buf_init(&part, 0);
     for (size_t i = 0; i < n; i++) {
-        size_t count;
-
-        pl_buf_reset(&one);
-        count = put_series(&one, &part, &series[i], base_ms, from_ms, to_ms);
-        if (count > 0) {
-            put_bytes(out, 1, pl_buf_view(&one));
-        }
-        samples += count;
+        samples += put_series(out, &one, &part, &series[i], base_ms, from_ms, to_ms);
     }
     pl_buf_fini(&part);
     pl_buf_fini(&one);

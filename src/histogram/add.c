@@ -64,15 +64,51 @@ static void move_buckets(struct hist_sum_side *s, uint32_t to, uint32_t from, ui
     }
 }
 
+/* The common case, both have the same buckets: counts are added array to array. False: it is not so. */
+static bool merge_aligned(struct hist_sum_side *side, const struct hist__source *src, enum hist__mode mode)
+{
+    const double *restrict from = src->n + src->i;
+    double *restrict n = side->n, *restrict c = side->c;
+    uint32_t len = side->len;
+
+    if (src->shift > 0 || src->len - src->i != len ||
+        (len > 0 && memcmp(side->at, src->at + src->i, len * sizeof(*side->at)) != 0)) {
+        return false;
+    }
+    switch (mode) {
+    case HIST__ADD:
+        for (uint32_t i = 0; i < len; i++) {
+            n[i] += from[i];
+        }
+        break;
+    case HIST__SUB:
+        for (uint32_t i = 0; i < len; i++) {
+            n[i] -= from[i];
+        }
+        break;
+    case HIST__KAHAN:
+        for (uint32_t i = 0; i < len; i++) {
+            hist__add_to(from[i], &n[i], &c[i]);
+        }
+        break;
+    }
+    return true;
+}
+
 /* Adds the source's buckets. Where some are missing, the side's own move to the end of the wider side first and are
  * read from there: what is written never overtakes them. */
 static bool merge_side(struct hist_sum_side *side, struct pl_arena *a, struct hist__source src, enum hist__mode mode)
 {
-    uint32_t missing = count_missing(side, src), i = missing, to = 0, end = side->len + missing;
+    uint32_t missing, i, end, to = 0;
     bool kahan = mode == HIST__KAHAN;
     double n, c, unused = 0;
     int32_t at;
 
+    if (merge_aligned(side, &src, mode)) {
+        return true;
+    }
+    i = missing = count_missing(side, src);
+    end = side->len + missing;
     if (missing > 0) {
         if (!hist__side_reserve(side, a, end, kahan)) {
             return false;

@@ -55,8 +55,7 @@ enum { ITER_INWARDS, ITER_ZERO, ITER_OUTWARDS, ITER_END };
 
 void hist_iter_init(struct hist_iter *it, const struct hist *h, bool reverse)
 {
-    *it = (struct hist_iter){
-        .h = h, .state = ITER_INWARDS, .i = reverse ? h->pos.len : h->neg.len, .reverse = reverse};
+    *it = (struct hist_iter){.h = h, .state = ITER_INWARDS, .i = reverse ? h->pos.len : h->neg.len, .reverse = reverse};
 }
 
 /* A bucket that overlaps the zero bucket begins where that one ends. */

@@ -2,21 +2,39 @@
 
 /* ---- spans ---- */
 
+/* In order, not too many buckets, and every gap between buckets is one that a span's offset can state. */
+static bool spans_are_good(const struct hist_span *spans, size_t count, uint64_t *total)
+{
+    int64_t at = 0, end = INT32_MAX; /* one behind the last bucket so far */
+
+    *total = 0;
+    for (size_t i = 0; i < count; i++) {
+        *total += spans[i].length;
+        at += spans[i].offset;
+        if (*total > HIST_BUCKETS_MAX || (i > 0 && spans[i].offset < 0) || at + spans[i].length > INT32_MAX) {
+            return false;
+        }
+        if (spans[i].length > 0) {
+            if (at < INT32_MIN || at - end > INT32_MAX) {
+                return false;
+            }
+            at += spans[i].length;
+            end = at;
+        }
+    }
+    return true;
+}
+
 int32_t *hist_span_indices(struct pl_arena *a, const struct hist_span *spans, size_t count, uint32_t *len, bool *bad)
 {
-    uint64_t total = 0;
+    uint64_t total;
     int64_t at = 0;
     int32_t *out;
     size_t n = 0;
 
-    *bad = false;
-    for (size_t i = 0; i < count; i++) {
-        total += spans[i].length;
-        at += (int64_t)spans[i].offset + spans[i].length;
-        if (total > HIST_BUCKETS_MAX || (i > 0 && spans[i].offset < 0) || at > INT32_MAX || at < INT32_MIN) {
-            *bad = true;
-            return NULL;
-        }
+    *bad = !spans_are_good(spans, count, &total);
+    if (*bad) {
+        return NULL;
     }
     out = pl_arena_alloc_try(a, PL_MAX(total, (uint64_t)1) * sizeof(*out));
     if (out == NULL) {

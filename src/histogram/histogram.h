@@ -74,8 +74,8 @@ struct hist *hist_mul(struct pl_arena *a, const struct hist *x, double factor);
 struct hist *hist_div(struct pl_arena *a, const struct hist *x, double divisor);
 /* Drops empty buckets (FloatHistogram.Compact(0)). */
 struct hist *hist_compact(struct pl_arena *a, const struct hist *x);
-/* Buckets merged to a coarser exponential schema, target <= h's schema (FloatHistogram.CopyToSchema: the hint is kept only
- * where nothing is merged). */
+/* Buckets merged to a coarser exponential schema, target <= h's schema (FloatHistogram.CopyToSchema: the hint is kept
+ * only where nothing is merged). */
 struct hist *hist_reduce(struct pl_arena *a, const struct hist *x, int32_t target);
 /* FloatHistogram.TrimBuckets: keeps observations below (upper) or above `at`. */
 struct hist *hist_trim(struct pl_arena *a, const struct hist *x, double at, bool upper);
@@ -105,9 +105,9 @@ struct hist_sum_side {
 };
 struct hist_sum {
     struct pl_arena *a;
-    struct hist h;    /* the running value; its arrays are the sum's own */
-    struct hist c;    /* compensation, same buckets */
-    bool compensated; /* c holds anything */
+    struct hist h;                 /* the running value; its arrays are the sum's own */
+    struct hist c;                 /* compensation, same buckets */
+    bool compensated;              /* c holds anything */
     struct hist_sum_side pos, neg; /* private, as what follows: the memory behind h and c */
     double *scratch;
     uint32_t scratch_cap;

@@ -171,9 +171,10 @@ static pl_status check_custom(const struct hist *h, struct pl_err *err)
         }
     }
     if (h->bound_count > 0 && h->bounds[h->bound_count - 1] == HUGE_VAL) {
-        return pl_fail(err, PL_INVALID,
-                       "custom buckets: last +Inf bound must not be explicitly defined: histogram custom bounds must be "
-                       "finite");
+        return pl_fail(
+            err, PL_INVALID,
+            "custom buckets: last +Inf bound must not be explicitly defined: histogram custom bounds must be "
+            "finite");
     }
     if (h->pos.len > 0 && h->pos.at[0] < 0) {
         return pl_fail(err, PL_INVALID,

@@ -96,6 +96,7 @@ struct http_server_options {
     int64_t write_timeout_ns;
     int64_t idle_timeout_ns;
     uint64_t body_budget_bytes; /* all bodies in flight; past it: 503 that names the limit */
+    const char *body_budget_of; /* static text for that answer: where the limit comes from; NULL: nowhere */
     /* TLS: empty cert = plain */
     pl_str tls_cert_path, tls_key_path, tls_client_ca_path, tls_client_auth, tls_min_version, tls_cipher_suites;
     /* Chooses for a head that has been read: the body limit, and the pool. Called on a loop; must not block. */

@@ -143,10 +143,13 @@ static bool body_add(struct http_conn *c, const char *p, size_t n)
         return false;
     }
     if (!http__body_room(x, n)) {
+        const struct http_server_options *o = &c->loop->server->o;
+        const char *of = o->body_budget_of;
         struct pl_err err;
         (void)pl_fail(&err, PL_UNAVAILABLE,
-                      "server overloaded: request bodies in flight passed the limit of %llu bytes",
-                      (unsigned long long)c->loop->server->o.body_budget_bytes);
+                      "server overloaded: request bodies in flight passed the limit of %llu bytes%s%s%s",
+                      (unsigned long long)o->body_budget_bytes, of != NULL ? " (" : "", of != NULL ? of : "",
+                      of != NULL ? ")" : "");
         http__refuse_unread(c, 503, err.msg);
         return false;
     }

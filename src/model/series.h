@@ -74,16 +74,16 @@ struct samples {
     double *v;
     const struct hist **h; /* NULL: floats only */
     size_t n;
-    struct pl_arena *hist_arena; /* set by the caller before the first decode: where histograms live, until it resets it;
-                                    NULL: in the decode's arena */
+    struct pl_arena *hist_arena;  /* set by the caller before the first decode: where histograms live, until it resets
+                                     it;  NULL: in the decode's arena */
     const struct hist **h_memory; /* private: what h points to while the series has histograms */
 };
 
 /* Decodes the samples with mint_ms <= t <= maxt_ms of a series into buf (grown in `a`, reused over calls: buf->t,
  * buf->v and, once a series had histograms, its h keep their capacity in *cap). All chunk encodings that Pallium knows:
  * 1, 2, 3; another is PL_CORRUPT that names it. Where chunks of several sources overlap, a counter histogram that does
- * not follow the sample before it in its own chunk gets the hint "unknown". Overlapping chunks are merged by time; of equal timestamps the first chunk's sample wins. Samples
- * come in strictly rising time. */
+ * not follow the sample before it in its own chunk gets the hint "unknown". Overlapping chunks are merged by time; of
+ * equal timestamps the first chunk's sample wins. Samples come in strictly rising time. */
 PL_MUST_USE pl_status series_decode(const struct series_view *s, int64_t mint_ms, int64_t maxt_ms, struct pl_arena *a,
                                     struct samples *buf, size_t *cap, struct pl_err *err);
 

@@ -25,6 +25,7 @@ struct pq_query {
     int64_t deadline_mono_ns;   /* 0: none */
     const _Atomic bool *cancel; /* NULL: not cancellable */
     bool delayed_name_removal;
+    bool type_and_unit_labels; /* what is a counter is told by __type__, not by the name */
     uint64_t series_max, chunks_max; /* per selector, 0: none: max_fetched_*_per_query */
     bool per_step_stats;
     enum pq_explain explain; /* PQ_EXPLAIN_PLAN: nothing is run, the result is empty */

@@ -623,9 +623,9 @@ static pl_status make_nothing(struct op **out, struct exec *x, const struct pq_n
         return pq__nomem_node(x, n, err);
     }
     pq__op_init(&o->op, &nothing_ops, x, n, s.grid);
-    PL_TRY(pq__plan(&o->child, x, input, s, err));
     *out = &o->op;
-    return PL_OK;
+    return input->kind == PQ_SELECTOR ? make_timestamps(&o->child, x, n, input, s, err)
+                                      : pq__plan(&o->child, x, input, s, err);
 }
 
 pl_status pq__make_call(struct op **out, struct exec *x, const struct pq_node *n, struct scope s, struct pl_err *err)

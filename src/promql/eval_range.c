@@ -21,6 +21,7 @@ struct range_op {
     struct pl_arena decoded; /* histograms of the series at hand */
     uint32_t *lo, *hi;
     struct windows w;
+    uint64_t floats; /* in all windows together */
     size_t scratch_cap;
     struct range_hist hist;
     bool mixed;        /* the series at hand has histograms: w has its floats only */
@@ -198,12 +199,16 @@ static uint64_t window_cost(const struct range_op *o, size_t i)
     return o->hi[i] - o->lo[i] + (o->mixed ? pq__range_hist_cost(&o->hist, i) : 0);
 }
 
-static void tally_windows(const struct range_op *o)
+static void tally_windows(struct range_op *o)
 {
     uint64_t total = 0;
 
     for (size_t i = 0; i < o->op.grid.n; i++) {
-        total += window_cost(o, i);
+        total += o->hi[i] - o->lo[i];
+    }
+    o->floats = total;
+    for (size_t i = 0; o->mixed && i < o->op.grid.n; i++) {
+        total += pq__range_hist_cost(&o->hist, i);
     }
     o->tally->total += total;
     if (o->tally->per_step != NULL) {
@@ -250,10 +255,18 @@ static bool name_says_counter(pl_str name)
 /* rate or increase of floats: does the series look like a counter? */
 static void note_counter(struct range_op *o, struct labels ls)
 {
-    pl_str name = labels_get(ls, LABEL_METRIC_NAME);
+    struct exec *x = o->op.x;
+    pl_str name = labels_get(ls, LABEL_METRIC_NAME), type = labels_get(ls, PL_STR("__type__"));
 
-    if (name.n > 0 && !name_says_counter(name)) {
-        pq__note_named(o->op.x, true, o->pos,
+    if (name.n == 0) {
+        return;
+    }
+    if (x->q->type_and_unit_labels) {
+        if (!pl_str_eq(type, PL_STR("counter")) && !pl_str_eq(type, PL_STR("histogram"))) {
+            pq__note_type(x, o->pos, name, type);
+        }
+    } else if (!name_says_counter(name)) {
+        pq__note_named(x, true, o->pos,
                        "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: ", name);
     }
 }
@@ -286,6 +299,10 @@ static pl_status run_kernel(struct range_op *o, double *out, struct pl_err *err)
     struct windows w = o->w;
     size_t done = 0;
 
+    if (o->floats + w.steps < SLICE_SAMPLES) {
+        o->kernel(&w, out);
+        return PL_OK;
+    }
     while (done < o->w.steps) {
         uint64_t samples = 0;
         size_t n = 0;
@@ -311,6 +328,23 @@ static pl_status run_kernel(struct range_op *o, double *out, struct pl_err *err)
     return PL_OK;
 }
 
+/* The samples of a window count while it is looked at, together with what the series has become at the end. */
+static pl_status check_widest(const struct range_op *o, uint64_t cost, struct pl_err *err)
+{
+    struct exec *x = o->op.x;
+    size_t last = o->op.grid.n - 1;
+    uint64_t all = o->w.n + (o->mixed ? o->hist.cost[o->hist.n] : 0), widest = 0;
+
+    if (x->q->samples_max == 0 || x->samples_now + all + cost <= x->q->samples_max) {
+        return PL_OK;
+    }
+    for (size_t i = 0; i <= last; i++) {
+        widest = PL_MAX(widest, window_cost(o, i));
+    }
+    widest = PL_MAX(widest, window_cost(o, last) + cost);
+    return x->samples_now + widest > x->q->samples_max ? pq__count_samples(x, widest, err) : PL_OK;
+}
+
 /* The column of the series at hand, in c->v and c->h; *cost is what its samples count for. */
 static pl_status range_column(struct range_op *o, struct column *c, uint64_t *cost, struct pl_err *err)
 {
@@ -333,14 +367,14 @@ static pl_status range_column(struct range_op *o, struct column *c, uint64_t *co
         note_counter(o, c->labels);
     }
     *cost = c->h != NULL ? pq__col_cost(c, o->op.grid.n) : floats;
-    return PL_OK;
+    PL_TRY(check_widest(o, *cost, err));
+    return pq__count_samples(o->op.x, *cost, err);
 }
 
 static pl_status range_next(struct op *op, struct batch *out, struct pl_err *err)
 {
     struct range_op *o = (struct range_op *)op;
     size_t max = op->batch_max, seen = 0;
-    uint64_t points = 0;
 
     if (!o->begun) {
         PL_TRY(range_begin(o, err));
@@ -364,11 +398,10 @@ static pl_status range_next(struct op *op, struct batch *out, struct pl_err *err
             pq__col_untake(op);
             continue;
         }
-        points += cost;
         PL_TRY(range_finish(o, &c, err));
         out->col[out->n++] = c;
     }
-    return pq__count_samples(op->x, points, err);
+    return PL_OK;
 }
 
 static const struct op_ops range_ops = {"range function", range_next};

@@ -27,9 +27,9 @@ static enum path path_call(const struct pq_node *n, const struct pq_node *to)
     for (uint32_t i = 0; p == PATH_NONE && i < n->call.arg_count; i++) {
         p = path_to(n->call.args[i], to);
     }
-    return above(
-        p, func == PQ_FN_HISTOGRAM_COUNT || func == PQ_FN_HISTOGRAM_SUM || func == PQ_FN_HISTOGRAM_AVG,
-        func == PQ_FN_HISTOGRAM_QUANTILE || func == PQ_FN_HISTOGRAM_QUANTILES || func == PQ_FN_HISTOGRAM_FRACTION);
+    return above(p, func == PQ_FN_HISTOGRAM_COUNT || func == PQ_FN_HISTOGRAM_SUM || func == PQ_FN_HISTOGRAM_AVG,
+                 func == PQ_FN_HISTOGRAM_QUANTILE || func == PQ_FN_HISTOGRAM_QUANTILES ||
+                     func == PQ_FN_HISTOGRAM_FRACTION);
 }
 
 /* From the selector upwards, as Prometheus looks. Depth is bounded by the parser. */

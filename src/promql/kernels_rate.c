@@ -95,10 +95,10 @@ void pq__windows_fill(uint32_t *restrict lo, uint32_t *restrict hi, const struct
 {
     const int64_t *t = w->t;
     size_t a = 0, b = 0, n = w->n;
-    int64_t ref = w->ref0_ms;
+    int64_t to = w->ref0_ms + w->after_ms, length = w->before_ms + w->range_ms + w->after_ms;
 
     for (size_t i = 0; i < w->steps; i++) {
-        int64_t from = ref - w->range_ms - w->before_ms, to = ref + w->after_ms;
+        int64_t from = to - length;
 
         while (b < n && t[b] <= to) {
             b++;
@@ -108,6 +108,6 @@ void pq__windows_fill(uint32_t *restrict lo, uint32_t *restrict hi, const struct
         }
         lo[i] = (uint32_t)a;
         hi[i] = (uint32_t)b;
-        ref += w->ref_step_ms;
+        to += w->ref_step_ms;
     }
 }

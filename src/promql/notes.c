@@ -2,6 +2,7 @@
 #include "base/hash.h"
 #include "codec/float_text.h"
 #include "promql/eval_histogram.h"
+#include "promql/range_hist.h"
 
 #include <stdio.h>
 
@@ -89,6 +90,17 @@ void pq__note_quantile(struct exec *x, struct pq_pos pos, double q)
     char text[FLOAT_TEXT_MAX];
 
     pq__note(x, false, pos, "quantile value should be between 0 and 1, got %.*s", (int)float_put_g(text, q), text);
+}
+
+void pq__note_type(struct exec *x, struct pq_pos pos, pl_str name, pl_str type)
+{
+    note_begin(x, true);
+    pl_buf_cstr(&x->text,
+                "metric might not be a counter, __type__ label is not set to \"counter\" or \"histogram\", got ");
+    pl_buf_quoted(&x->text, type);
+    pl_buf_cstr(&x->text, ": ");
+    pl_buf_quoted(&x->text, name);
+    (void)note_put(x, true, pos);
 }
 
 static void for_metric(struct pl_buf *b, pl_str name)

@@ -84,5 +84,7 @@ PL_MUST_USE pl_status pq__hist_between(const struct hist **out, const struct op 
                                        unsigned *met, struct pl_err *err);
 /* Says what the bits of `met` stand for. */
 void pq__range_notes(struct exec *x, unsigned met, struct pq_pos pos, pl_str name);
+/* notes.c: rate or increase of a metric whose __type__ is not that of a counter. */
+void pq__note_type(struct exec *x, struct pq_pos pos, pl_str name, pl_str type);
 
 #endif

@@ -4,7 +4,7 @@
 #include "querier/internal.h"
 
 /* Points are written in runs of this many, so that room is looked for once per run. */
-enum { ANSWER_SMALL_BYTES = 1 << 20, ANSWER_RUN = 64 };
+enum { ANSWER_SMALL_BYTES = 1 << 20, ANSWER_RUN = 64, ANSWER_FIRST_MAX = 8 << 20, POINT_BYTES_USUAL = 24 };
 
 void querier_answer_begin(struct querier_call *c)
 {
@@ -123,7 +123,47 @@ static bool goes_on(struct querier_call *c)
     return c->answer_stopped == PL_OK && !c->resp->body.overflow;
 }
 
-static void put_points(struct querier_call *c, const struct pq_point *p, size_t n)
+/* Times as text. The series of a matrix share their times, so that each is written once. */
+struct time_text {
+    int64_t t_ms;
+    uint8_t n; /* 0: none yet */
+    char text[JSON_TIME_MAX];
+};
+
+struct time_texts {
+    struct time_text *v; /* by the number of the point; NULL: no memory for it */
+    size_t n;
+};
+
+static struct time_texts times_make(struct querier_call *c, const struct pq_series *s, size_t n)
+{
+    struct time_texts t = {0};
+
+    for (size_t i = 0; i < n; i++) {
+        t.n = PL_MAX(t.n, s[i].count);
+    }
+    t.v = n > 1 ? pl_arena_new_array_try(&c->arena, struct time_text, t.n) : NULL;
+    t.n = t.v != NULL ? t.n : 0;
+    return t;
+}
+
+static size_t put_time(char *out, const struct time_texts *times, size_t k, int64_t t_ms)
+{
+    struct time_text *t;
+
+    if (k >= times->n) {
+        return json_put_time(out, t_ms);
+    }
+    t = &times->v[k];
+    if (t->n == 0 || t->t_ms != t_ms) {
+        t->n = (uint8_t)json_put_time(t->text, t_ms);
+        t->t_ms = t_ms;
+    }
+    memcpy(out, t->text, sizeof(t->text)); /* whole, which is quicker: the room is there */
+    return t->n;
+}
+
+static void put_points(struct querier_call *c, const struct pq_point *p, size_t n, const struct time_texts *times)
 {
     struct pl_buf *b = &c->resp->body;
 
@@ -140,7 +180,11 @@ static void put_points(struct querier_call *c, const struct pq_point *p, size_t 
             if (k > 0) {
                 *at++ = ',';
             }
-            at += json_put_point(at, p[k].t_ms, p[k].v);
+            *at++ = '[';
+            at += put_time(at, times, k, p[k].t_ms);
+            *at++ = ',';
+            at += json_put_value(at, p[k].v);
+            *at++ = ']';
         }
         b->n += (size_t)(at - out);
     }
@@ -185,7 +229,14 @@ static void put_vector(struct pl_buf *b, const struct pq_series *s, size_t n)
 static void put_matrix(struct querier_call *c, const struct pq_series *s, size_t n)
 {
     struct pl_buf *b = &c->resp->body;
+    struct time_texts times = times_make(c, s, n);
+    size_t points = 0;
 
+    for (size_t i = 0; i < n; i++) {
+        points += s[i].count;
+    }
+    (void)pl_buf_reserve(b,
+                         PL_MIN(points * POINT_BYTES_USUAL, (size_t)ANSWER_FIRST_MAX)); /* few moves while it grows */
     pl_buf_byte(b, '[');
     for (size_t i = 0; i < n && goes_on(c); i++) {
         if (i > 0) {
@@ -195,7 +246,7 @@ static void put_matrix(struct querier_call *c, const struct pq_series *s, size_t
         querier_answer_labels(b, s[i].labels);
         if (s[i].count > 0) {
             PL_BUF_LIT(b, ",\"values\":");
-            put_points(c, s[i].points, s[i].count);
+            put_points(c, s[i].points, s[i].count, &times);
         }
         if (s[i].hist_count > 0) {
             PL_BUF_LIT(b, ",\"histograms\":");

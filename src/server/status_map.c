@@ -19,7 +19,7 @@ static const struct {
     [PL_BAD_MEDIA] = {415, "bad_data"},
     [PL_EXEC] = {422, "execution"},
     [PL_LIMIT] = {422, "execution"},
-    [PL_RATE] = {429, "too_many_requests"},
+    [PL_RATE] = {429, "server_error"}, /* COMPAT: what a query frontend makes of it */
     [PL_CANCELED] = {499, "canceled"},
     [PL_INTERNAL] = {500, "internal"},
     [PL_IO] = {500, "internal"},

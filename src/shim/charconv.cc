@@ -5,6 +5,14 @@
 #include <charconv>
 #include <cmath>
 
+extern "C" size_t shim_f64_fixed(char out[SHIM_FIXED_MAX], double v)
+{
+    const std::to_chars_result r = std::to_chars(out, out + SHIM_FIXED_MAX, v, std::chars_format::fixed);
+
+    PL_ASSERT(r.ec == std::errc());
+    return static_cast<size_t>(r.ptr - out);
+}
+
 extern "C" size_t shim_f64_digits(char digits[SHIM_DIGITS_MAX], int *point, double v)
 {
     char text[32]; // d.dddddddddddddddde-ddd

@@ -12,8 +12,10 @@ extern "C" {
 
 #include "base/base.h"
 
-enum { SHIM_DIGITS_MAX = 17 };
+enum { SHIM_DIGITS_MAX = 17, SHIM_FIXED_MAX = 32 };
 
+/* The shortest text without an exponent that reads back as v, for 1e-6 <= |v| < 2^53. Returns the length. */
+size_t shim_f64_fixed(char out[SHIM_FIXED_MAX], double v);
 /* A finite, non-zero |v| as 0.DIGITS x 10^point: the fewest digits that read back as v. Returns how many digits. */
 size_t shim_f64_digits(char digits[SHIM_DIGITS_MAX], int *point, double v);
 

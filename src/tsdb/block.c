@@ -75,13 +75,13 @@ void block_unref(struct block *b)
     if (b == NULL) {
         return;
     }
-    /* Release pairs with the acquire of whoever ends the block: all uses are over before the mapping goes. */
-    before = atomic_fetch_sub_explicit(&b->refs, 1, memory_order_release);
+    /* Release pairs with the acquire of whoever ends the block: all uses are over before the mapping goes. (Not a
+     * fence, which the thread sanitizer does not see.) */
+    before = atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel);
     PL_ASSERT(before > 0);
     if (before != 1) {
         return;
     }
-    atomic_thread_fence(memory_order_acquire);
     block__close_parts(b);
     if (atomic_load_explicit(&b->deleted, memory_order_relaxed)) {
         remove_folder(b);

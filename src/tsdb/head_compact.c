@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-enum { WRITE_SLICE = 512, RELOG_SLICE_PAGES = 64 };
+enum { WRITE_SLICE = 512, RELOG_SLICE_PAGES = 64, GIVE_BACK_SERIES = 10000 };
 
 /* ---- writing a block ---- */
 
@@ -363,6 +363,9 @@ void head_truncate(struct head *h, int64_t mint_ms)
     head_rescan_bounds(h);
     head_reclaim(h);
     slab_pool_trim(&h->slabs);
+    if (n >= GIVE_BACK_SERIES) {
+        pl_alloc_give_back(); /* or an idle process would keep it for ever */
+    }
 }
 
 pl_status head_truncate_files(struct head *h, pl_str wal_dir, struct pl_err *err)

@@ -88,7 +88,7 @@ class Queries(Case):
         leaver = Sent(n, "sum(heavy)", begin, a)
         wait_for("three wait", lambda: n.metric("cortex_query_frontend_queue_length") == 3)
         status, body = Sent(n, "sum(heavy)", begin, a).answer(10)
-        self.assertEqual((status, body["error"]), (429, "too many outstanding requests"))
+        self.assertEqual((status, body["errorType"], body["error"]), (429, "server_error", "too many outstanding requests"))
         self.assertEqual(n.metric("cortex_query_frontend_discarded_requests_total"), 1)
         leaver.leave()
         wait_for("the leaver is gone", lambda: n.metric("cortex_query_frontend_queue_length") == 2)

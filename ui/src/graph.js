@@ -7,6 +7,7 @@ import { axes, color, plotHeight, pointerBox } from "./plot.js";
 const DRAWN_MAX = 200;
 const LEGEND_MAX = 100;
 const HEATS_MAX = 6;
+const NARROW = 560;
 const WIDTH_MIN = 240;
 const TABLE_ROWS = 1000; // what table.js shows
 
@@ -58,7 +59,7 @@ function nearRows(result, dark) {
   return (u, idx) => result.map((s, i) => [i, u.data[i + 1][idx]])
     .filter(([i, v]) => v !== null && u.series[i + 1].show)
     .sort((a, b) => Math.abs(u.valToPos(a[1], "y") - u.cursor.top) - Math.abs(u.valToPos(b[1], "y") - u.cursor.top))
-    .slice(0, 6)
+    .slice(0, u.width < NARROW ? 3 : 6)
     .map(([i, v]) => [color(i, dark), result[i].metric, fullNumber(v)]);
 }
 
@@ -128,7 +129,7 @@ export function drawGraph(root, legend, result, view) {
   heats.slice(0, HEATS_MAX).forEach((s) => plots.push(drawHeat(root, s, Math.max(WIDTH_MIN, root.clientWidth), view)));
   if (floats.length > DRAWN_MAX) {
     notes.push(`The first ${DRAWN_MAX} of ${floats.length.toLocaleString("en")} series are drawn; the table shows `
-      + `${floats.length > TABLE_ROWS ? `the first ${TABLE_ROWS}` : "all"}.`);
+      + `${floats.length > TABLE_ROWS ? `the first ${TABLE_ROWS.toLocaleString("en")}` : "all"}.`);
   }
   if (heats.length > HEATS_MAX) {
     notes.push(`The first ${HEATS_MAX} of ${heats.length.toLocaleString("en")} histograms are drawn; sum() makes one of them.`);

@@ -62,7 +62,7 @@ function shell(card, onExpr) {
   value.textContent = "–";
   const chart = document.createElement("div");
   chart.className = "chart";
-  chart.textContent = "The first values arrive within a minute.";
+  chart.textContent = "No values yet. The node records its own metrics when -self-scrape.interval is set.";
   box.append(title, value, chart);
   return box;
 }

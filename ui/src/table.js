@@ -66,5 +66,5 @@ export function drawTable(root, data, utc) {
   root.replaceChildren(table);
   const count = Array.isArray(data.result) ? data.result.length : 0;
   return (data.resultType === "vector" || data.resultType === "matrix") && count > ROWS_MAX
-    ? [`The first ${ROWS_MAX} of ${count.toLocaleString("en")} series are shown.`] : [];
+    ? [`The first ${ROWS_MAX.toLocaleString("en")} of ${count.toLocaleString("en")} series are shown.`] : [];
 }

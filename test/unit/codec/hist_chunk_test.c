@@ -24,21 +24,26 @@ static int teardown(void **state)
     return 0;
 }
 
-static const char WHOLE[] = "000600748ca568ce318ff0000c5e7f2b40062a2800800000000000118de7f075318a8eb0718de787c547505c6379ee7c"
-                            "759c5ed24cb78bdc5eed17846b0e62f7f9f400000000003b90";
-static const char FLOATS[] = "000500ff3f50624dd2f1a9fc8ca568ce318ff0000c5e7f2b40020120000000000001ff80000000000002002000000000"
-                             "0001ff800000000000020000000000000001ff000000000000020040000000000007c1d4c6b0784bfffac1e12fffeb07"
-                             "ac1eb078701b9d2465eb0fea1e5eb0fea13f09bfffd435b87c284051e13600f8bdff06000000000008";
-static const char GAUGES[] = "0003c0ff3f50624dd2f1a9fc8ca568ce318ff0000c5e7f2b40020220000000000002008000000000000201200000000000"
-                             "020080000000000002010000000000000200000000000000020140000000000007c1d4c690feb07a82f583d41784bfff"
-                             "a82f0fb03bb01ec0eec07b01ec07a85e80";
+static const char WHOLE[] =
+    "000600748ca568ce318ff0000c5e7f2b40062a2800800000000000118de7f075318a8eb0718de787c547505c6379ee7c"
+    "759c5ed24cb78bdc5eed17846b0e62f7f9f400000000003b90";
+static const char FLOATS[] =
+    "000500ff3f50624dd2f1a9fc8ca568ce318ff0000c5e7f2b40020120000000000001ff80000000000002002000000000"
+    "0001ff800000000000020000000000000001ff000000000000020040000000000007c1d4c6b0784bfffac1e12fffeb07"
+    "ac1eb078701b9d2465eb0fea1e5eb0fea13f09bfffd435b87c284051e13600f8bdff06000000000008";
+static const char GAUGES[] =
+    "0003c0ff3f50624dd2f1a9fc8ca568ce318ff0000c5e7f2b40020220000000000002008000000000000201200000000000"
+    "020080000000000002010000000000000200000000000000020140000000000007c1d4c690feb07a82f583d41784bfff"
+    "a82f0fb03bb01ec0eec07b01ec07a85e80";
 static const char RESET[] = "000280748ca568ce318ff0000c5e7f2b4006caa805200000000000185c2eef1ff075318a8ed0fc637980";
-static const char CUSTOM[] = "00020000ee5ca518c955ff80000000000005bd38bfbfffffe41cdcd6500000000fe00018bcfe56800400800000000000"
-                             "000000000000000003ff00000000000003ff00000000000003ff00000000000003ff0000000000000f83a98d60d84bff"
-                             "f84bfff84bfff84bffe0";
+static const char CUSTOM[] =
+    "00020000ee5ca518c955ff80000000000005bd38bfbfffffe41cdcd6500000000fe00018bcfe56800400800000000000"
+    "000000000000000003ff00000000000003ff00000000000003ff00000000000003ff0000000000000f83a98d60d84bff"
+    "f84bfff84bfff84bffe0";
 static const char STALE[] = "000200001fc0003179fcad00000000000000000000000000000000000ffe0000000000005f075300";
-static const char FINER[] = "000100ff3f50624dd2f1a9fcc54a568ce318ff0000c5e7f2b40020120000000000001ff8000000000000200200000000"
-                            "00001ff800000000000020000000000000001ff0000000000000200400000000000000";
+static const char FINER[] =
+    "000100ff3f50624dd2f1a9fcc54a568ce318ff0000c5e7f2b40020120000000000001ff8000000000000200200000000"
+    "00001ff800000000000020000000000000001ff0000000000000200400000000000000";
 
 enum { SAMPLES = 8 };
 struct decoded {
@@ -289,7 +294,8 @@ static void round_trip(void **state)
         size_t size;
 
         for (uint64_t i = 0; i < N; i++) {
-            struct hist x = two((double)((seed * (i + 1) * 0x9e3779b97f4a7c15) >> (11 + i % 53)), (double)i, HIST_HINT_GAUGE);
+            struct hist x =
+                two((double)((seed * (i + 1) * 0x9e3779b97f4a7c15) >> (11 + i % 53)), (double)i, HIST_HINT_GAUGE);
             x.sum = (double)i * 0.1;
             now += (int64_t)((i * 0x9e3779b97f4a7c15) >> (12 + i % 50));
             assert_true(hist_chunk_append(w, now, &x));
@@ -344,8 +350,16 @@ static void cut_and_malformed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(whole_counts), T(float_counts), T(custom_buckets), T(first_sample_stale), T(finer_schemas_are_reduced),
-        T(every_counter_header), T(writes_the_same_bytes), T(what_fits), T(round_trip), T(cut_and_malformed),
+        T(whole_counts),
+        T(float_counts),
+        T(custom_buckets),
+        T(first_sample_stale),
+        T(finer_schemas_are_reduced),
+        T(every_counter_header),
+        T(writes_the_same_bytes),
+        T(what_fits),
+        T(round_trip),
+        T(cut_and_malformed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -118,7 +118,7 @@ static const char *words(const struct hist *h)
 
     pl_buf_init(&b, 0);
     assert_non_null(h);
-    pl_buf_printf(&b, "s %d h %c c %.17g S %.17g", h->schema, "urng"[h->hint], h->count, h->sum);
+    pl_buf_printf(&b, "s %d h %c c %.17g S %.17g", h->schema, "urng"[h->hint], h -> count, h -> sum);
     if (h->zero_threshold != 0 || h->zero_count != 0) {
         pl_buf_printf(&b, " z %.17g:%.17g", h->zero_threshold, h->zero_count);
     }
@@ -155,14 +155,17 @@ static void spans_and_indices(void **state)
 
 static void bad_spans(void **state)
 {
-    static const struct hist_span cases[][2] = {
-        {{0, HIST_BUCKETS_MAX}, {0, 1}}, {{0, 2}, {-1, 1}}, {{INT32_MAX, 1}, {0, 1}}, {{0, 1}, {INT32_MAX, 5}}};
+    static const struct hist_span cases[][3] = {{{INT32_MIN, 1}, {INT32_MAX, 0}, {INT32_MAX, 1}},
+                                                {{0, HIST_BUCKETS_MAX}, {0, 1}},
+                                                {{0, 2}, {-1, 1}},
+                                                {{INT32_MAX, 1}, {0, 1}},
+                                                {{0, 1}, {INT32_MAX, 5}}};
     uint32_t len;
     bool bad;
 
     (void)state;
     for (size_t i = 0; i < PL_ARRAY_LEN(cases); i++) {
-        assert_null(hist_span_indices(&arena, cases[i], 2, &len, &bad));
+        assert_null(hist_span_indices(&arena, cases[i], 3, &len, &bad));
         assert_true(bad);
     }
 }
@@ -196,8 +199,8 @@ static void all_buckets(void **state)
 {
     const struct hist *h = H("s 0 z 0.75:4 p 0:1 1:0 3:2 n 0:5 2:6");
     static const struct hist_bucket want[] = {
-        {-4, -2, 6, true, false, 2},     {-1, -0.75, 5, true, false, 0}, {-0.75, 0.75, 4, true, true, 0},
-        {0.75, 1, 1, false, true, 0},    {1, 2, 0, false, true, 1},      {4, 8, 2, false, true, 3},
+        {-4, -2, 6, true, false, 2},  {-1, -0.75, 5, true, false, 0}, {-0.75, 0.75, 4, true, true, 0},
+        {0.75, 1, 1, false, true, 0}, {1, 2, 0, false, true, 1},      {4, 8, 2, false, true, 3},
     };
     struct hist_iter it;
     struct hist_bucket b;
@@ -230,10 +233,11 @@ static void add_and_sub(void **state)
         const char *name, *x, *y, *add, *sub;
         unsigned met;
     } cases[] = {
-        {"same layout", "s 1 h g c 10 S 2.5 z 0.001:1 p 0:1 1:0 2:3 n 1:4", "s 1 h g c 3 S 1 z 0.001:1 p 0:1 1:0 2:1 n 1:4",
-         "s 1 h g c 13 S 3.5 z 0.001:2 p 0:2 1:0 2:4 n 1:8", "s 1 h g c 7 S 1.5 z 0.001:0 p 0:0 1:0 2:2 n 1:0", 0},
-        {"buckets join", "s 0 c 1 p 1:1 4:4", "s 0 c 2 p 0:1 2:2 3:0 9:9",
-         "s 0 h u c 3 S 0 p 0:1 1:1 2:2 3:0 4:4 9:9", "s 0 h u c -1 S 0 p 0:-1 1:1 2:-2 3:-0 4:4 9:-9", 0},
+        {"same layout", "s 1 h g c 10 S 2.5 z 0.001:1 p 0:1 1:0 2:3 n 1:4",
+         "s 1 h g c 3 S 1 z 0.001:1 p 0:1 1:0 2:1 n 1:4", "s 1 h g c 13 S 3.5 z 0.001:2 p 0:2 1:0 2:4 n 1:8",
+         "s 1 h g c 7 S 1.5 z 0.001:0 p 0:0 1:0 2:2 n 1:0", 0},
+        {"buckets join", "s 0 c 1 p 1:1 4:4", "s 0 c 2 p 0:1 2:2 3:0 9:9", "s 0 h u c 3 S 0 p 0:1 1:1 2:2 3:0 4:4 9:9",
+         "s 0 h u c -1 S 0 p 0:-1 1:1 2:-2 3:-0 4:4 9:-9", 0},
         {"left is coarser", "s 0 c 1 p 1:1 2:2", "s 2 c 2 p 1:1 4:2 5:3 8:4 n 9:1", "s 0 h u c 3 S 0 p 1:4 2:9 n 3:1",
          "s 0 h u c -1 S 0 p 1:-2 2:-5 n 3:-1", 0},
         {"right is coarser", "s 2 c 2 p 1:1 4:2 5:3 8:4", "s 0 c 1 p 1:1 2:2", "s 0 h u c 3 S 0 p 1:4 2:9",
@@ -319,8 +323,7 @@ static void trimmed(void **state)
     } cases[] = {
         {"s 0 c 10 S 99 p 1:4 2:6", 8, true, "s 0 h u c 10 S 99 p 1:4 2:6"}, /* nothing is cut: all stays */
         {"s 0 c 10 S 99 p 1:4 2:6", 2, true, "s 0 h u c 4 S 5.6568542494923806 p 1:4"},
-        {"s 0 c 10 S 99 p 1:4 2:6", 0x1.6a09e667f3bcdp1, true,
-         "s 0 h u c 7 S 12.792096939508706 p 1:4 2:3"},
+        {"s 0 c 10 S 99 p 1:4 2:6", 0x1.6a09e667f3bcdp1, true, "s 0 h u c 7 S 12.792096939508706 p 1:4 2:3"},
         {"s 0 c 10 S 99 p 1:4 2:6", 2, false, "s 0 h u c 6 S 16.970562748477143 p 2:6"},
         {"s 0 c 10 S 99 n 1:4 2:6", -2, true, "s 0 h u c 6 S -16.970562748477143 n 2:6"},
         {"s 0 c 6 S 9 z 1:2 p 1:4", 0.25, false, "s 0 h u c 5.5 S 6.5943542494923806 z 1:1.5 p 1:4"},
@@ -358,7 +361,8 @@ static void sum_is_compensated(void **state)
 
 static void steady_sums_take_no_memory(void **state)
 {
-    const struct hist *first = H("s 3 c 1 S 1 z 0.001:1 p 1:1 2:7 9:1 n 1:1"), *finer = H("s 5 c 1 z 0.001:1 p 5:1 9:2");
+    const struct hist *first = H("s 3 c 1 S 1 z 0.001:1 p 1:1 2:7 9:1 n 1:1"),
+                      *finer = H("s 5 c 1 z 0.001:1 p 5:1 9:2");
     const struct hist *custom = H("s -53 c 1 p 0:1 1:2 b 1 2 4"), *other = H("s -53 c 1 p 0:1 1:2 b 1 4 8");
     struct hist_sum s, c;
     size_t used;
@@ -443,9 +447,9 @@ static void equality(void **state)
 {
     const char *base = "s 0 c 1 S 2 z 0.5:1 p 1:1 2:0";
     static const char *const others[] = {
-        "s 1 c 1 S 2 z 0.5:1 p 1:1 2:0", "s 0 c 2 S 2 z 0.5:1 p 1:1 2:0",  "s 0 c 1 S -2 z 0.5:1 p 1:1 2:0",
-        "s 0 c 1 S 2 z 0.25:1 p 1:1 2:0", "s 0 c 1 S 2 z 0.5:0 p 1:1 2:0", "s 0 c 1 S 2 z 0.5:1 p 1:1",
-        "s 0 c 1 S 2 z 0.5:1 p 1:1 3:0", "s 0 c 1 S 2 z 0.5:1 p 1:1 2:-0", "s 0 c 1 S 2 z 0.5:1 p 1:1 2:0 n 1:0"};
+        "s 1 c 1 S 2 z 0.5:1 p 1:1 2:0",  "s 0 c 2 S 2 z 0.5:1 p 1:1 2:0",  "s 0 c 1 S -2 z 0.5:1 p 1:1 2:0",
+        "s 0 c 1 S 2 z 0.25:1 p 1:1 2:0", "s 0 c 1 S 2 z 0.5:0 p 1:1 2:0",  "s 0 c 1 S 2 z 0.5:1 p 1:1",
+        "s 0 c 1 S 2 z 0.5:1 p 1:1 3:0",  "s 0 c 1 S 2 z 0.5:1 p 1:1 2:-0", "s 0 c 1 S 2 z 0.5:1 p 1:1 2:0 n 1:0"};
 
     (void)state;
     assert_true(hist_equal(H(base), H("s 0 h g c 1 S 2 z 0.5:1 p 1:1 2:0")));
@@ -475,7 +479,8 @@ static void texts(void **state)
                                 "(1.7976931348623157e+308,+Inf]:2}"},
         /* A power of two: the nearest decimal of 16 digits is not the shortest that identifies it. */
         {"s -4 z 5.6843418860808015e-14:1", "{count:0, sum:0, [-5.684341886080802e-14,5.684341886080802e-14]:1}"},
-        {"s 0 z 9007199254740992:1 c 99999.5", "{count:99999.5, sum:0, [-9.007199254740992e+15,9.007199254740992e+15]:1}"},
+        {"s 0 z 9007199254740992:1 c 99999.5",
+         "{count:99999.5, sum:0, [-9.007199254740992e+15,9.007199254740992e+15]:1}"},
     };
 
     (void)state;
@@ -500,8 +505,7 @@ static void validation(void **state)
         {"s -53 p 2:5 b 1 2", NULL},
         {"s 9", "histogram has an invalid schema, which must be between -4 and 8 for exponential buckets, or -53 for "
                 "custom buckets, got schema 9"},
-        {"s 0 c -1.5",
-         "observation count is  -1.5: histogram's observation count is negative"},
+        {"s 0 c -1.5", "observation count is  -1.5: histogram's observation count is negative"},
         {"s 0 z 1:-2", "zero bucket has observation count of -2: histogram has a bucket whose observation count is "
                        "negative"},
         {"s 0 p 1:1 2:-1e6", "positive side: bucket number 2 has observation count of -1e+06: histogram has a bucket "
@@ -511,8 +515,9 @@ static void validation(void **state)
         {"s 0 b 1", "histogram with exponential schema must not have custom bounds"},
         {"s -53 b 2 1", "custom buckets: previous bound is 2.000000 and current is 1.000000: histogram custom bounds "
                         "must be in strictly increasing order"},
-        {"s -53 b 1 inf", "custom buckets: last +Inf bound must not be explicitly defined: histogram custom bounds must "
-                          "be finite"},
+        {"s -53 b 1 inf",
+         "custom buckets: last +Inf bound must not be explicitly defined: histogram custom bounds must "
+         "be finite"},
         {"s -53 b nan", "custom buckets: histogram custom bounds must not be NaN"},
         {"s -53 p 2:1 b 1", "custom buckets: only 1 custom bounds defined which is insufficient to cover total span "
                             "length of 3: histogram custom bounds are too few"},
@@ -543,9 +548,23 @@ static void sample_cost(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(spans_and_indices), T(bad_spans), T(upper_bounds), T(all_buckets), T(add_and_sub),
-        T(kinds_do_not_mix), T(scaled), T(compacted_and_reduced), T(trimmed), T(sum_is_compensated),
-        T(steady_sums_take_no_memory), T(memory_limit), T(resets), T(equality), T(texts), T(validation), T(sample_cost),
+        T(spans_and_indices),
+        T(bad_spans),
+        T(upper_bounds),
+        T(all_buckets),
+        T(add_and_sub),
+        T(kinds_do_not_mix),
+        T(scaled),
+        T(compacted_and_reduced),
+        T(trimmed),
+        T(sum_is_compensated),
+        T(steady_sums_take_no_memory),
+        T(memory_limit),
+        T(resets),
+        T(equality),
+        T(texts),
+        T(validation),
+        T(sample_cost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -163,7 +163,8 @@ static struct chunk_view hist_chunk(int64_t t, int64_t step, int n, double scale
 
 static void floats_and_histograms(void **state)
 {
-    struct chunk_view c[3] = {chunk(0, 10, 5, 7), hist_chunk(100, 10, 5, 2, HIST_HINT_UNKNOWN, 4), chunk(200, 10, 5, 9)};
+    struct chunk_view c[3] = {chunk(0, 10, 5, 7), hist_chunk(100, 10, 5, 2, HIST_HINT_UNKNOWN, 4),
+                              chunk(200, 10, 5, 9)};
     struct samples s = decode(c, 3, 0, 1000);
 
     (void)state;
@@ -215,8 +216,8 @@ static void hist_column_comes_and_goes(void **state)
 
 static void overlapping_histograms(void **state)
 {
-    static const uint8_t want[] = {HIST_HINT_UNKNOWN, HIST_HINT_NOT_RESET, HIST_HINT_UNKNOWN, HIST_HINT_UNKNOWN,
-                                   HIST_HINT_UNKNOWN, HIST_HINT_UNKNOWN};
+    static const uint8_t want[] = {HIST_HINT_UNKNOWN, HIST_HINT_NOT_RESET, HIST_HINT_UNKNOWN,
+                                   HIST_HINT_UNKNOWN, HIST_HINT_UNKNOWN,   HIST_HINT_UNKNOWN};
     struct chunk_view c[2] = {hist_chunk(0, 10, 4, 1, HIST_HINT_UNKNOWN, -1),
                               hist_chunk(15, 10, 2, 100, HIST_HINT_UNKNOWN, -1)};
     static const int64_t t[] = {0, 10, 15, 20, 25, 30};
@@ -388,9 +389,13 @@ static void merge_strings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(in_order_and_trimmed), T(overlapping_first_wins), T(stated_times_may_lie), T(unknown_encodings_are_named),
-        T(floats_and_histograms), T(hist_column_comes_and_goes), T(overlapping_histograms), T(histogram_limits),
-        T(corrupt_and_limit), T(buffer_is_reused), T(merge_series), T(merge_many_lists), T(merge_strings),
+        T(in_order_and_trimmed),   T(overlapping_first_wins),
+        T(stated_times_may_lie),   T(unknown_encodings_are_named),
+        T(floats_and_histograms),  T(hist_column_comes_and_goes),
+        T(overlapping_histograms), T(histogram_limits),
+        T(corrupt_and_limit),      T(buffer_is_reused),
+        T(merge_series),           T(merge_many_lists),
+        T(merge_strings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

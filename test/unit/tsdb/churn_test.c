@@ -55,6 +55,23 @@ static void compact_ok(struct tsdb *db, bool force)
     }
 }
 
+static int head_chunk_files(const char *dir)
+{
+    char path[256];
+    struct dirent *e;
+    DIR *d;
+    int n = 0;
+
+    (void)snprintf(path, sizeof(path), "%s/chunks_head", dir);
+    d = opendir(path);
+    assert_non_null(d);
+    while ((e = readdir(d)) != NULL) {
+        n += e->d_name[0] != '.';
+    }
+    (void)closedir(d);
+    return n;
+}
+
 static struct tsdb *churn_open(const char *dir)
 {
     struct tsdb_options o = kit_options();
@@ -112,6 +129,7 @@ static void memory_comes_back(void **state)
     assert_true(st.series < 3 * SERIES_EACH);
     /* Names, pairs and symbols of the living only. */
     assert_true(st.symbols < 5 * SERIES_EACH && st.label_pairs < 5 * SERIES_EACH);
+    assert_true(head_chunk_files(dir) <= 4); /* one for each truncation, the old ones deleted */
     tsdb_close(db);
     db = churn_open(dir);
     check_samples(db, STEADY_FIRST, ROUNDS - 1);
