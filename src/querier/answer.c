@@ -226,17 +226,25 @@ static void put_vector(struct pl_buf *b, const struct pq_series *s, size_t n)
     pl_buf_byte(b, ']');
 }
 
+/* Room for the usual answer at once, so that it is not moved again and again while it grows. */
+static void room_for(struct pl_buf *b, const struct pq_series *s, size_t n)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        bytes += s[i].count * POINT_BYTES_USUAL;
+    }
+    if (b->limit_bytes == 0 || bytes < b->limit_bytes / 2) {
+        (void)pl_buf_reserve(b, PL_MIN(bytes, (size_t)ANSWER_FIRST_MAX));
+    }
+}
+
 static void put_matrix(struct querier_call *c, const struct pq_series *s, size_t n)
 {
     struct pl_buf *b = &c->resp->body;
     struct time_texts times = times_make(c, s, n);
-    size_t points = 0;
 
-    for (size_t i = 0; i < n; i++) {
-        points += s[i].count;
-    }
-    (void)pl_buf_reserve(b,
-                         PL_MIN(points * POINT_BYTES_USUAL, (size_t)ANSWER_FIRST_MAX)); /* few moves while it grows */
+    room_for(b, s, n);
     pl_buf_byte(b, '[');
     for (size_t i = 0; i < n && goes_on(c); i++) {
         if (i > 0) {

@@ -346,6 +346,36 @@ static void cut_and_malformed(void **state)
                                  "buckets, or -53 for custom buckets, got schema 100");
 }
 
+/* Layouts that no appender would take, written by ours, which believes its caller. */
+static void hostile_layouts(void **state)
+{
+    static const int32_t at[] = {3}, negative_at[] = {-1};
+    static const double n[] = {1}, not_a_number[] = {(double)NAN}, falling[] = {2, 2, 3}, one[] = {1};
+    const struct hist cases[] = {
+        {.schema = HIST_SCHEMA_CUSTOM, .bounds = not_a_number, .bound_count = 1},
+        {.schema = HIST_SCHEMA_CUSTOM, .bounds = falling, .bound_count = 3},
+        {.schema = HIST_SCHEMA_CUSTOM, .bounds = one, .bound_count = 1, .pos = {at, n, 1}},
+        {.schema = HIST_SCHEMA_CUSTOM, .bounds = one, .bound_count = 1, .pos = {negative_at, n, 1}},
+        {.schema = 0, .zero_threshold = (double)NAN},
+        {.schema = -10},
+        {.schema = 53},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < PL_ARRAY_LEN(cases); i++) {
+        struct hist first = cases[i], h[1], stale = {.sum = pl_f64_from_bits(PL_STALE_NAN_BITS)};
+        struct hist_chunk_writer *w = hist_chunk_begin(&arena, CHUNK_ENC_FLOAT_HISTOGRAM, &first);
+        const uint8_t *bytes;
+        int64_t t[1];
+        size_t size;
+
+        assert_non_null(w);
+        assert_true(hist_chunk_append(w, 0, i == 4 || i == 0 ? &stale : &first)); /* NaN equals nothing */
+        bytes = hist_chunk_bytes(w, &size);
+        assert_int_equal(hist_chunk_decode(CHUNK_ENC_FLOAT_HISTOGRAM, bytes, size, &arena, t, h, NULL), PL_CORRUPT);
+    }
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -360,6 +390,7 @@ int main(void)
         T(what_fits),
         T(round_trip),
         T(cut_and_malformed),
+        T(hostile_layouts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
