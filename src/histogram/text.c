@@ -61,7 +61,7 @@ static void add_number(struct pl_buf *b, double v)
         return;
     }
     shortest(text, sizeof(text), v);
-    exponent = atoi(strchr(text, 'e') + 1);
+    exponent = (int)strtol(strchr(text, 'e') + 1, NULL, 10);
     if (exponent < SCIENTIFIC_BELOW || exponent >= SCIENTIFIC_FROM) {
         pl_buf_cstr(b, text); /* C and Go agree here: at least two digits of exponent */
         return;

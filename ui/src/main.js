@@ -32,7 +32,6 @@ let last = null;
 // ---- controls ----
 
 function showControls() {
-  editor.set(state.expr);
   $("range").value = durationText(state.range);
   $("end").value = state.end === null ? "" : timeText(state.end, state.utc);
   $("step").value = state.step === null ? "" : durationText(state.step);
@@ -81,12 +80,14 @@ function showNotes(lists) {
 }
 
 function showEmpty(on) {
-  $("empty").hidden = true;
+  const box = $("empty");
+  if (!on || box.dataset.expr !== state.expr) box.hidden = true; // a refresh leaves it as it stands meanwhile
   if (!on) return;
+  box.dataset.expr = state.expr;
   const when = state.tab === "graph" ? "in the last " + durationText(state.range) : "at this time";
   const asked = last;
-  explainEmpty($("empty"), state.expr, when, runExpr).then(() => {
-    if (asked === last) $("empty").hidden = false;
+  explainEmpty(box, state.expr, when, runExpr).then(() => {
+    if (asked === last) box.hidden = false;
   });
 }
 
@@ -110,26 +111,28 @@ async function goHome() {
   try {
     await showHome($("home"), { utc: state.utc, dark: isDark(), onExpr: runExpr });
   } catch (e) {
+    if (state.expr !== "") return; // left meanwhile
     hideHome($("home"));
     failed(e);
   }
-  schedule();
+  if (state.expr === "") schedule();
 }
 
-async function run({ quiet = false } = {}) {
+// `again`: the same expression once more, whatever is being typed meanwhile.
+async function run({ again = false } = {}) {
   clearTimeout(timer);
-  state.expr = editor.get().trim();
+  if (!again) state.expr = editor.get().trim();
   writeUrl();
   if (state.expr === "") return goHome();
   hideHome($("home"));
   showControls();
   document.body.classList.add("loading");
-  if (!quiet) $("status").textContent = "Running...";
+  if (!again) $("status").textContent = "Running...";
   try {
     last = await (state.tab === "graph" ? askRange() : askInstant());
     showError("", "");
     show();
-    if (!quiet) remember(state.expr);
+    if (!again) remember(state.expr);
   } catch (e) {
     if (e.name === "AbortError") return;
     failed(e);
@@ -144,7 +147,7 @@ function schedule() {
   const home = state.expr === "";
   const seconds = home && state.refresh > 0 ? HOME_REFRESH_S : state.refresh;
   if (seconds > 0 && (home || state.end === null)) {
-    timer = setTimeout(() => (document.hidden ? schedule() : home ? goHome() : run({ quiet: true })), seconds * 1000);
+    timer = setTimeout(() => (document.hidden ? schedule() : home ? goHome() : run({ again: true })), seconds * 1000);
   }
 }
 
@@ -427,6 +430,7 @@ async function start() {
   wireExpr();
   wireBar();
   wirePage();
+  editor.set(state.expr);
   showControls();
   if (!linked) $("panel-graph").hidden = true;
   const settings = await loadSettings();
@@ -434,7 +438,7 @@ async function start() {
   $("tenant-box").hidden = !settings.auth;
   if (settings.auth) setTenant($("tenant").value);
   editor.focus();
-  run({ quiet: !linked });
+  run();
 }
 
 start();
