@@ -134,6 +134,7 @@ static void handle_flush(void *arg, struct http_request *req, struct http_respon
 
 static const struct server_admin_link admin_links[] = {
     {"Usage statistics", "/distributor/all_user_stats", false},
+    {"Active queries", "/querier/active_queries", false},
     {"Trigger a flush of data from ingester to storage", "/ingester/flush", true},
 };
 
@@ -224,6 +225,7 @@ static void make_querier(struct node *n)
         .timeout_ns = c->querier.timeout_ns,
         .into_future_ns = c->querier.max_query_into_future_ns,
         .samples_max = (uint64_t)c->querier.max_samples,
+        .slow_ns = c->frontend.log_queries_longer_than_ns,
         .concurrent_max = (uint64_t)c->querier.max_concurrent,
         .query_bytes_max = (uint64_t)c->querier.max_query_memory_bytes,
         .subquery_steps_max = (uint64_t)c->querier.max_subquery_steps,
@@ -285,6 +287,7 @@ static void add_routes(struct node *n)
     querier_user_stats_route(n->querier, n->server, "/api/v1/user_stats");
     join_path(path, c->http_prefix, "/user_stats");
     querier_user_stats_route(n->querier, n->server, path);
+    querier_active_route(n->querier, n->server, "/querier/active_queries");
     route_get(n, HTTP_GET, "/distributor/all_user_stats", distributor_handle_user_stats, n->distributor);
     route_get(n, HTTP_GET, "/all_user_stats", distributor_handle_user_stats, n->distributor);
     route_get(n, HTTP_GET | HTTP_POST, "/ingester/flush", handle_flush, n);

@@ -23,6 +23,7 @@ enum pl_lock_rank {
     PL_RANK_WAL = 70,
     PL_RANK_LIMITER = 80,
     PL_RANK_QUEUE = 100, /* worker pools, mailboxes */
+    PL_RANK_ACTIVE_QUERIES = 105,
     PL_RANK_CACHE = 110,
     PL_RANK_METRIC = 200,
     PL_RANK_LOG = 250,

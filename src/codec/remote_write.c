@@ -416,6 +416,12 @@ static pl_status add_series(struct walk *w, const struct field *f)
         o->series = grown;
     }
     PL_TRY(walk_series(w, &o->series[o->series_count], f->p, f->end));
+    if (PL_UNLIKELY(o->series[o->series_count].label_count == 0)) {
+        /* Two bytes of message must not cost an entry: the whole message is walked, for the error that comes first. */
+        o->unlabelled_count++;
+        o->sample_count = o->series[o->series_count].sample_first;
+        return PL_OK;
+    }
     o->series_count++;
     return PL_OK;
 }

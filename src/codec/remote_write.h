@@ -28,6 +28,7 @@ struct remote_write_metadata {
 struct remote_write {
     struct remote_write_series *series;
     uint32_t series_count;
+    uint64_t unlabelled_count; /* series without any label: not listed, nor are their samples; the caller refuses them */
     int64_t *t;
     double *v;
     uint32_t sample_count;

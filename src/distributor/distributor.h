@@ -19,8 +19,8 @@ struct distributor_options {
     double ingestion_rate_max;  /* instance_limits.max_ingestion_rate, 0: off */
     uint64_t inflight_push_max; /* instance_limits.max_inflight_push_requests, 0: off */
     bool accept_unknown_content_type;
-    bool utf8_names; /* name_validation_scheme: utf8 */
-    bool skip_label_name_validation;
+    bool utf8_names;      /* name_validation_scheme: utf8 */
+    uint32_t tenants_max; /* that have counters and a rate limit of their own, 0: 100000; later ones share theirs */
 };
 
 struct distributor *distributor_create(const struct distributor_options *o, struct overrides *limits,
@@ -32,7 +32,8 @@ void distributor_handle_user_stats(void *arg, struct http_request *req, struct h
 /* Too-large bodies answer 400 `received message larger than max (N vs M)`. */
 void distributor_push_too_large(struct http_request *req, struct http_response *resp, uint64_t body_max,
                                 uint64_t content_length);
-/* Decoded remote write 1.0 message, from inside the process (self-scrape). */
+/* Decoded remote write 1.0 message. `a` bounds what the push may take: PL_LIMIT past it. Also for pushes from inside the
+ * process (self-scrape). */
 PL_MUST_USE pl_status distributor_push(struct distributor *d, pl_str tenant, pl_str write_request, struct pl_arena *a,
                                        int64_t now_ms, struct pl_err *err);
 void distributor_tick(struct distributor *d, int64_t now_mono_ns); /* each second: rates */

@@ -10,6 +10,9 @@
 
 #include <stdlib.h>
 
+/* Of memory for each byte that -distributor.max-recv-msg-size allows, and what small messages may always take. */
+enum { MEMORY_PER_BYTE = 8, MEMORY_MIN = 1 << 20 };
+
 /* ---- what is accepted ---- */
 
 enum proto { PROTO_V1, PROTO_V2, PROTO_UNKNOWN };
@@ -88,7 +91,8 @@ static pl_status too_large(uint64_t n, uint64_t max, struct pl_err *err)
     return pl_fail(err, PL_INVALID, MSG_TOO_LARGE, n, max);
 }
 
-static pl_status decode(const struct distributor *d, struct http_request *req, pl_str *out, struct pl_err *err)
+static pl_status decode(const struct distributor *d, const struct http_request *req, struct pl_arena *a, pl_str *out,
+                        struct pl_err *err)
 {
     size_t n;
     char *to;
@@ -105,46 +109,66 @@ static pl_status decode(const struct distributor *d, struct http_request *req, p
     if (!snappy_size_plausible(req->body, n)) {
         return pl_fail(err, PL_INVALID, "snappy: corrupt input");
     }
-    to = pl_arena_alloc_try(req->arena, PL_MAX(n, (size_t)1));
+    to = pl_arena_alloc_try(a, PL_MAX(n, (size_t)1));
     if (to == NULL) {
-        return pl_fail(err, PL_LIMIT, "write request needs more memory than its limit (%zu bytes)",
-                       req->arena->limit_bytes);
+        return ingest_fail_memory(a, err);
     }
     PL_TRY(snappy_decode(to, n, req->body, err));
     *out = pl_str_of(to, n);
     return PL_OK;
 }
 
-static pl_status push(struct distributor *d, struct http_request *req, struct pl_err *err)
+static pl_status push(struct distributor *d, struct http_request *req, struct pl_arena *a, struct pl_err *err)
 {
     pl_str message;
 
     PL_TRY(shed_check(SHED_PUSH, err));
     PL_TRY(negotiate(d, req, err));
-    PL_TRY(decode(d, req, &message, err));
+    PL_TRY(decode(d, req, a, &message, err));
     if (server_tenant_check(req->tenant, err) != PL_OK) {
-        /* COMPAT: the original finds a bad tenant id too late to call it the sender's fault. */
+        /* COMPAT: the original finds a bad tenant id too late to call it the sender's fault. That loses nothing: a
+         * sender that is told 500 keeps its samples until its header is mended, one that is told 400 drops them. */
         err->status = PL_INTERNAL;
         return PL_INTERNAL;
     }
     if (req->canceled != NULL && atomic_load_explicit(req->canceled, memory_order_relaxed)) {
         return pl_fail(err, PL_CANCELED, "context canceled");
     }
-    return distributor_push(d, req->tenant, message, req->arena, pl_now_unix_ms(), err);
+    return distributor_push(d, req->tenant, message, a, pl_now_unix_ms(), err);
+}
+
+/* Decoded bytes and everything made of them: a few bytes of message may become a series with all its entries. What real
+ * senders write takes three times its size. */
+static size_t memory_max(const struct distributor *d)
+{
+    size_t n;
+
+    return pl_mul_ok(&n, (size_t)d->o.recv_bytes_max, (size_t)MEMORY_PER_BYTE) ? PL_MAX(n, MEMORY_MIN) : SIZE_MAX / 2;
 }
 
 void distributor_handle_push(void *arg, struct http_request *req, struct http_response *resp)
 {
+    struct distributor *d = arg;
     struct pl_err err = {.status = PL_OK};
+    struct pl_arena a;
+    pl_status st;
 
-    if (push(arg, req, &err) == PL_OK) {
+    pl_arena_init(&a, memory_max(d));
+    a.counted = true;
+    st = push(d, req, &a, &err);
+    if (st == PL_LIMIT || st == PL_NOMEM) {
+        if (a.refused) {
+            (void)shed_fail(SHED_PUSH, &err); /* the process has no room: may be repeated */
+        } else {
+            err.status = PL_INVALID; /* the same bytes would fail again: the sender must not repeat them */
+        }
+    }
+    pl_arena_fini(&a);
+    if (st == PL_OK) {
         resp->status = 200;
-        return;
+    } else {
+        server_text_fail(resp, &err);
     }
-    if (err.status == PL_LIMIT) {
-        err.status = PL_INVALID; /* the same bytes would fail again: the sender must not repeat them */
-    }
-    server_text_fail(resp, &err);
 }
 
 void distributor_push_too_large(struct http_request *req, struct http_response *resp, uint64_t body_max,

@@ -43,7 +43,7 @@ struct dist_tenant {
     } cell;
 };
 
-enum { DIST_TENANT_CHAINS = 1024 };
+enum { DIST_TENANT_CHAINS = 16384, DIST_TENANTS_MAX = 100000 };
 
 struct distributor {
     uint32_t magic;
@@ -52,6 +52,8 @@ struct distributor {
     struct ingest_port *ingest; /* borrowed */
     struct pl_mutex lock;       /* PL_RANK_LIMITER: the chains */
     struct dist_tenant *chain[DIST_TENANT_CHAINS];
+    struct dist_tenant *overflow; /* of all that came after tenants_max; made with the first of them */
+    uint32_t tenant_count;
     _Atomic uint64_t inflight;
     _Atomic uint64_t samples_since_tick;
     _Atomic double rate; /* samples per second, smoothed; written by distributor_tick only */
@@ -62,6 +64,10 @@ struct distributor {
     } cell;
 };
 
+/* NULL: not met yet. */
+struct dist_tenant *dist__tenant_find(struct distributor *d, pl_str name);
+/* Finds or makes it. Only for tenants that the ingester has taken: each keeps counters for as long as the process runs.
+ */
 struct dist_tenant *dist__tenant(struct distributor *d, pl_str name);
 void dist__tenants_free(struct distributor *d);
 /* Takes n tokens, or none and false. Re-reads the limits each ten seconds. */
@@ -88,7 +94,7 @@ struct dist_check {
     pl_str tenant;
     struct pl_arena *arena;
     int64_t mint_ms, maxt_ms; /* samples outside are refused */
-    bool utf8_names, skip_label_names;
+    bool utf8_names;
     bool silent;                    /* an earlier refusal was told already: make no texts */
     struct remote_write_label *raw; /* scratch */
     uint32_t raw_cap;

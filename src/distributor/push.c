@@ -21,7 +21,8 @@ METRIC_DEF_GAUGE(m_replication, "cortex_distributor_replication_factor", "How ma
 /* One request on its way. Lives on the stack of the worker that serves it. */
 struct push {
     struct distributor *d;
-    struct dist_tenant *tenant;
+    pl_str name;
+    struct dist_tenant *tenant; /* NULL until the ingester has taken the tenant once */
     struct dist_policy policy;
     struct dist_check check;
     struct remote_write rw;
@@ -35,8 +36,7 @@ struct push {
 
 static pl_status fail_memory(const struct push *p, struct pl_err *err)
 {
-    return pl_fail(err, PL_LIMIT, "write request needs more memory than its limit (%zu bytes)",
-                   p->check.arena->limit_bytes);
+    return ingest_fail_memory(p->check.arena, err);
 }
 
 /* ---- before anything is validated ---- */
@@ -70,14 +70,13 @@ static pl_status check_instance(struct distributor *d, uint64_t inflight, struct
     return PL_OK;
 }
 
-static pl_status check_all_labelled(const struct push *p, struct pl_err *err)
+/* The ingester has taken the tenant: from now on it is counted under its name. */
+static void meet(struct push *p)
 {
-    for (uint32_t i = 0; i < p->rw.series_count; i++) {
-        if (PL_UNLIKELY(p->rw.series[i].label_count == 0)) {
-            return pl_fail(err, PL_INVALID, MSG_EMPTY_LABELS);
-        }
+    if (p->tenant == NULL) {
+        p->tenant = dist__tenant(p->d, p->name);
+        count_incoming(p);
     }
-    return PL_OK;
 }
 
 /* ---- series ---- */
@@ -205,18 +204,23 @@ static pl_status fail_rate(struct push *p, struct pl_err *err)
 {
     const uint64_t samples = p->samples + p->histograms;
     char rate[FLOAT_TEXT_MAX];
-    int n = (int)float_put_g(rate, dist__bucket_rate(&p->tenant->bucket));
+    int n = (int)float_put_g(rate, p->tenant != NULL ? dist__bucket_rate(&p->tenant->bucket) : p->policy.rate);
 
-    discard_samples(PL_STR("rate_limited"), p->tenant->name, samples);
-    discard_exemplars(PL_STR("rate_limited"), p->tenant->name, p->exemplars);
-    discard_metadata(PL_STR("rate_limited"), p->tenant->name, p->batch.metadata_count);
+    discard_samples(PL_STR("rate_limited"), p->name, samples);
+    discard_exemplars(PL_STR("rate_limited"), p->name, p->exemplars);
+    discard_metadata(PL_STR("rate_limited"), p->name, p->batch.metadata_count);
     return pl_fail(err, PL_RATE, MSG_RATE, n, rate, samples, (uint64_t)p->batch.metadata_count);
+}
+
+static uint64_t valid_count(const struct push *p)
+{
+    return p->samples + p->histograms + p->exemplars + p->batch.metadata_count;
 }
 
 /* Counts what is valid and takes its tokens. */
 static pl_status admit(struct push *p, struct pl_err *err)
 {
-    const uint64_t total = p->samples + p->histograms + p->exemplars + p->batch.metadata_count;
+    const uint64_t total = valid_count(p);
 
     metric_add(p->tenant->cell.samples, (double)p->samples);
     metric_add(p->tenant->cell.histograms, (double)p->histograms);
@@ -229,7 +233,7 @@ static pl_status admit(struct push *p, struct pl_err *err)
     atomic_fetch_add_explicit(&p->d->samples_since_tick, total, memory_order_relaxed);
     /* There is no place for native histograms yet. As in an ingester that has them switched off, the sender is not
      * told. */
-    discard_samples(PL_STR("native-histogram-sample"), p->tenant->name, p->histograms);
+    discard_samples(PL_STR("native-histogram-sample"), p->name, p->histograms);
     return PL_OK;
 }
 
@@ -249,36 +253,49 @@ static void forget_old(struct push *p, struct ingest_session *session, uint64_t 
     }
 }
 
-/* Everything that can be said without the store, and the tokens. */
+/* Everything that can be said without the store. */
 static pl_status check(struct push *p, struct ingest_session *session, uint64_t salt, struct pl_err *err)
 {
     PL_TRY(resolve(p, session, salt, err));
     PL_TRY(take_series(p, err));
-    PL_TRY(take_metadata(p, err));
-    return p->samples + p->histograms + p->exemplars + p->batch.metadata_count > 0 ? admit(p, err) : PL_OK;
+    return take_metadata(p, err);
 }
 
-/* A tenant that has no store gets one only when there is something to put into it. */
+/* The store of a tenant that has none, made only when there is something to put into it: a full bucket would take it.
+ * Whoever sends under names that the ingester refuses leaves nothing behind here. */
+static pl_status begin_new(struct push *p, struct ingest_session **session, struct pl_err *err)
+{
+    if ((double)valid_count(p) > (double)p->policy.burst) {
+        return fail_rate(p, err);
+    }
+    PL_TRY(p->d->ingest->ops->begin(p->d->ingest, p->name, session, err));
+    meet(p);
+    return PL_OK;
+}
+
 static pl_status push_in_session(struct push *p, struct pl_err *err)
 {
     struct ingest_port *port = p->d->ingest;
     const uint64_t salt = dist__policy_salt(&p->policy);
     struct ingest_session *session = NULL;
+    bool to_store;
     pl_status st;
 
-    if (port->ops->known == NULL || port->ops->known(port, p->tenant->name)) {
-        PL_TRY(port->ops->begin(port, p->tenant->name, &session, err));
+    if (port->ops->known == NULL || port->ops->known(port, p->name)) {
+        PL_TRY(port->ops->begin(port, p->name, &session, err));
+        meet(p);
         forget_old(p, session, salt);
     }
     st = check(p, session, salt, err);
-    if (st != PL_OK || p->batch.series_count + p->batch.metadata_count == 0) {
-        goto out;
+    to_store = p->batch.series_count + p->batch.metadata_count > 0;
+    if (st == PL_OK && session == NULL && to_store) {
+        st = begin_new(p, &session, err);
     }
-    if (session == NULL) {
-        st = port->ops->begin(port, p->tenant->name, &session, err);
-        if (st != PL_OK) {
-            return st;
-        }
+    if (st == PL_OK && session != NULL && valid_count(p) > 0) {
+        st = admit(p, err);
+    }
+    if (st != PL_OK || !to_store) {
+        goto out;
     }
     p->batch.from_rule = p->from_rule;
     st = port->ops->append(session, &p->batch, p->check.arena, err);
@@ -293,7 +310,9 @@ static pl_status push_decoded(struct push *p, struct pl_err *err)
 {
     pl_status st;
 
-    PL_TRY(check_all_labelled(p, err));
+    if (PL_UNLIKELY(p->rw.unlabelled_count > 0)) {
+        return pl_fail(err, PL_INVALID, MSG_EMPTY_LABELS);
+    }
     if (p->rw.series_count + p->rw.metadata_count == 0) {
         return PL_OK;
     }
@@ -312,9 +331,8 @@ static pl_status push_limited(struct push *p, int64_t now_ms, struct pl_err *err
     struct dist_check *c = &p->check;
 
     c->policy = &p->policy;
-    c->tenant = p->tenant->name;
+    c->tenant = p->name;
     c->utf8_names = p->d->o.utf8_names;
-    c->skip_label_names = p->d->o.skip_label_name_validation;
     if (!p->policy.reject_old || !pl_sub_ok(&c->mint_ms, now_ms, p->policy.old_ms)) {
         c->mint_ms = INT64_MIN;
     }
@@ -337,9 +355,12 @@ pl_status distributor_push(struct distributor *d, pl_str tenant, pl_str write_re
     err = err != NULL ? err : &local;
     PL_TRY(remote_write_walk(&p.rw, write_request, a, err));
     p.from_rule = p.rw.source == 1;
-    p.tenant = dist__tenant(d, tenant);
+    p.name = tenant;
+    p.tenant = dist__tenant_find(d, tenant);
     inflight = atomic_fetch_add_explicit(&d->inflight, 1, memory_order_relaxed) + 1; /* a count, it orders nothing */
-    count_incoming(&p);
+    if (p.tenant != NULL) {
+        count_incoming(&p);
+    }
     st = check_instance(d, inflight, err);
     if (st == PL_OK) {
         limits = limits_get(d->limits, tenant, &generation);

@@ -58,28 +58,56 @@ static void tenant_destroy(struct dist_tenant *t)
     }
 }
 
-struct dist_tenant *dist__tenant(struct distributor *d, pl_str name)
+static size_t chain_of(pl_str name)
 {
-    const size_t at = pl_hash64(name.p, name.n) % DIST_TENANT_CHAINS;
-    struct dist_tenant *t, *made;
+    return pl_hash64(name.p, name.n) % DIST_TENANT_CHAINS;
+}
+
+static bool is_full_locked(const struct distributor *d)
+{
+    return d->tenant_count >= (d->o.tenants_max > 0 ? d->o.tenants_max : (uint32_t)DIST_TENANTS_MAX);
+}
+
+struct dist_tenant *dist__tenant_find(struct distributor *d, pl_str name)
+{
+    struct dist_tenant *t;
 
     pl_mutex_lock(&d->lock);
-    t = find_locked(d, at, name);
-    pl_mutex_unlock(&d->lock);
-    if (PL_LIKELY(t != NULL)) {
-        return t;
-    }
-    made = tenant_create(name);
-    pl_mutex_lock(&d->lock);
-    t = find_locked(d, at, name);
-    if (t == NULL) {
-        t = made;
-        made = NULL;
-        t->next = d->chain[at];
-        d->chain[at] = t;
+    t = find_locked(d, chain_of(name), name);
+    if (t == NULL && is_full_locked(d)) {
+        t = d->overflow;
     }
     pl_mutex_unlock(&d->lock);
-    tenant_destroy(made); /* another push was first */
+    return t;
+}
+
+struct dist_tenant *dist__tenant(struct distributor *d, pl_str name)
+{
+    const size_t at = chain_of(name);
+    struct dist_tenant *t = dist__tenant_find(d, name);
+
+    while (PL_UNLIKELY(t == NULL)) {
+        struct dist_tenant *made;
+        bool full;
+        pl_mutex_lock(&d->lock);
+        full = is_full_locked(d);
+        pl_mutex_unlock(&d->lock);
+        made = tenant_create(full ? PL_STR("overflow") : name); /* not under the lock: it registers metrics */
+        pl_mutex_lock(&d->lock);
+        t = find_locked(d, at, name);
+        if (t == NULL && full) {
+            t = d->overflow = d->overflow != NULL ? d->overflow : made;
+        } else if (t == NULL && !is_full_locked(d)) {
+            t = made;
+            t->next = d->chain[at];
+            d->chain[at] = t;
+            d->tenant_count++;
+        } /* else another took the last place: once more */
+        pl_mutex_unlock(&d->lock);
+        if (t != made) {
+            tenant_destroy(made); /* another push was first */
+        }
+    }
     return t;
 }
 
@@ -92,6 +120,7 @@ void dist__tenants_free(struct distributor *d)
             tenant_destroy(t);
         }
     }
+    tenant_destroy(d->overflow);
 }
 
 bool dist__bucket_take(struct dist_bucket *b, const struct dist_policy *p, uint64_t n, int64_t now_mono_ns)

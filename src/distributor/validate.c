@@ -135,12 +135,12 @@ static enum dist_verdict check_label(const struct dist_check *c, const struct la
     const pl_str name = v[i].name, value = v[i].value;
     int order = pl_str_cmp(i > 0 ? v[i - 1].name : PL_STR(""), name);
 
-    if (PL_LIKELY((c->skip_label_names || label_name_ok(c, name)) && (int64_t)name.n <= p->label_name_bytes_max &&
+    if (PL_LIKELY(label_name_ok(c, name) && (int64_t)name.n <= p->label_name_bytes_max &&
                   (int64_t)value.n <= p->label_value_bytes_max && order < 0)) {
         return DIST_KEEP;
     }
     const char *series = quoted_series(c, v, n), *cause = quoted(c, name);
-    if (!c->skip_label_names && !label_name_ok(c, name)) {
+    if (!label_name_ok(c, name)) {
         (void)pl_fail(err, PL_INVALID, MSG_LABEL_INVALID, cause, series);
         return refuse(c, PL_STR("label_invalid"));
     }

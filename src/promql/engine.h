@@ -24,8 +24,9 @@ struct pq_query {
     uint64_t samples_max;       /* -querier.max-samples; 0: none */
     int64_t deadline_mono_ns;   /* 0: none */
     const _Atomic bool *cancel; /* NULL: not cancellable */
+    const _Atomic bool *stop;   /* NULL, or becomes true when an operator ends the query: PL_CANCELED too */
     bool delayed_name_removal;
-    bool type_and_unit_labels; /* what is a counter is told by __type__, not by the name */
+    bool type_and_unit_labels;       /* what is a counter is told by __type__, not by the name */
     uint64_t series_max, chunks_max; /* per selector, 0: none: max_fetched_*_per_query */
     bool per_step_stats;
     enum pq_explain explain; /* PQ_EXPLAIN_PLAN: nothing is run, the result is empty */

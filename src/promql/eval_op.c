@@ -170,6 +170,9 @@ pl_status pq__check(struct exec *x, struct pl_err *err)
     if (x->q->cancel != NULL && atomic_load_explicit(x->q->cancel, memory_order_relaxed)) {
         return pl_fail(err, PL_CANCELED, "query was canceled in expression evaluation");
     }
+    if (x->q->stop != NULL && atomic_load_explicit(x->q->stop, memory_order_relaxed)) {
+        return pl_fail(err, PL_CANCELED, "query was ended by an operator in expression evaluation");
+    }
     if (x->q->deadline_mono_ns != 0 && x->check_skip++ % CHECK_EVERY == 0 &&
         pl_now_mono_ns() > x->q->deadline_mono_ns) {
         x->check_skip = 0;

@@ -345,8 +345,8 @@ static void put_stats(struct pl_buf *b, const struct pq_stats *s, int64_t queue_
     PL_BUF_LIT(b, "}}");
 }
 
-pl_status querier_answer_result(struct querier_call *c, const struct pq_result *r, uint64_t limit, bool stats,
-                                int64_t queue_ns, int64_t step_ms, int64_t start_ms)
+pl_status querier_answer_result(struct querier_call *c, const struct pq_result *r, const struct pq_query *query,
+                                uint64_t limit, bool stats)
 {
     struct pl_buf *b = &c->resp->body;
     size_t count = r->series_count;
@@ -358,7 +358,11 @@ pl_status querier_answer_result(struct querier_call *c, const struct pq_result *
     querier_answer_begin(c);
     put_value(c, r, count);
     if (stats) {
-        put_stats(b, &r->stats, queue_ns, step_ms, start_ms);
+        put_stats(b, &r->stats, c->queue_ns, query->step_ms, query->start_ms);
+    }
+    if (r->explained != NULL) {
+        PL_BUF_LIT(b, ",\"explain\":");
+        pq_explain_json(b, r->explained, query->explain);
     }
     pl_buf_byte(b, '}');
     return querier_answer_end(c, &r->notes);

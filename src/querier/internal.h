@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/sync.h"
 #include "promql/engine.h"
+#include "querier/active.h"
 #include "querier/messages.h"
 #include "querier/querier.h"
 #include "querier/queue.h"
@@ -30,6 +31,7 @@ struct querier {
     struct overrides *limits; /* borrowed */
     struct query_port *port;  /* borrowed */
     struct querier_queue *queue;
+    struct active_queries *active;
     struct pl_arena route_arena; /* what the routes' handlers get */
     int64_t start_unix_ms;
 };
@@ -89,8 +91,8 @@ void querier_answer_labels(struct pl_buf *b, struct labels ls);
 /* answer_hist.c: [time,{"count":"..","sum":"..","buckets":[..]}] */
 void querier_answer_hist(struct pl_buf *b, int64_t t_ms, const struct hist *h);
 /* The whole answer of a query; `limit` 0: all. */
-PL_MUST_USE pl_status querier_answer_result(struct querier_call *c, const struct pq_result *r, uint64_t limit,
-                                            bool stats, int64_t queue_ns, int64_t step_ms, int64_t start_ms);
+PL_MUST_USE pl_status querier_answer_result(struct querier_call *c, const struct pq_result *r,
+                                            const struct pq_query *query, uint64_t limit, bool stats);
 
 /* ---- endpoints ---- */
 pl_status querier_query(struct querier_call *c);

@@ -6,6 +6,7 @@
 #ifndef PL_QUERIER_MESSAGES_H
 #define PL_QUERIER_MESSAGES_H
 
+#define MSG_BAD_EXPLAIN                "explain is plan or analyze"
 #define MSG_PARAM_QUERY                "invalid parameter \"%s\"; "
 #define MSG_BAD_TIME                   "cannot parse %.*s to a valid timestamp"
 #define MSG_BAD_DURATION               "cannot parse %.*s to a valid duration"

@@ -42,6 +42,7 @@ struct querier *querier_create(const struct querier_options *o, struct overrides
     q->port = port;
     q->start_unix_ms = pl_now_unix_ms();
     pl_arena_init(&q->route_arena, 0);
+    q->active = active_queries_create();
     q->queue = querier_queue_create(o->concurrent_max);
     querier_metrics_init(q);
     return q;
@@ -53,6 +54,7 @@ void querier_destroy(struct querier *q)
         return;
     }
     querier_queue_destroy(q->queue);
+    active_queries_destroy(q->active);
     pl_arena_fini(&q->route_arena);
     pl_free(q);
 }
@@ -183,4 +185,14 @@ void querier_routes(struct querier *q, struct server *s, pl_str prefix)
                                                        .pool = SERVER_POOL_ADMIN});
         }
     }
+}
+
+void querier_active_route(struct querier *q, struct server *s, const char *path)
+{
+    server_route_add(s, &(struct server_route){.methods = HTTP_GET | HTTP_POST,
+                                               .path = path,
+                                               .handler = active_queries_handle,
+                                               .arg = q->active,
+                                               .auth = SERVER_AUTH_NONE,
+                                               .pool = SERVER_POOL_ADMIN});
 }

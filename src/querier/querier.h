@@ -21,6 +21,7 @@ struct querier_options {
     uint64_t concurrent_max;  /* querier.max_concurrent */
     uint64_t query_bytes_max; /* arena of one query: our own -querier.max-query-memory-bytes */
     uint64_t subquery_steps_max;
+    int64_t slow_ns; /* frontend.log_queries_longer_than: 0: no query is logged as slow; below 0: all are */
     bool experimental_functions;
     bool per_step_stats;
     bool gzip;                    /* querier.response_compression: gzip */
@@ -38,6 +39,8 @@ void querier_destroy(struct querier *q);
 /* Adds query, query_range, labels, label/{name}/values, series, metadata, format_query, parse_query, status/... under
  * PREFIX/api/v1 to the server. */
 void querier_routes(struct querier *q, struct server *s, pl_str prefix);
+/* PATH lists the running queries of all tenants and ends them: querier/active.h. */
+void querier_active_route(struct querier *q, struct server *s, const char *path);
 /* GET PATH answers the tenant's ingestion statistics: "/api/v1/user_stats", and LEGACY/user_stats. */
 void querier_user_stats_route(struct querier *q, struct server *s, const char *path);
 

@@ -1,3 +1,4 @@
+#include "base/log.h"
 #include "querier/internal.h"
 
 /* What both query endpoints read from their parameters. */
@@ -7,6 +8,7 @@ struct query_params {
     int64_t timeout_ms; /* 0: not given */
     int64_t lookback_ms;
     pl_str stats;
+    enum pq_explain explain;
 };
 
 static pl_status wrap_param(struct querier_call *c, pl_status st, const char *name)
@@ -42,6 +44,21 @@ static pl_status read_limit(struct querier_call *c, struct query_params *p)
     return wrap_param(c, querier_parse_limit(&p->limit, querier_param(c, "limit"), &c->err), "limit");
 }
 
+/* Our own addition: how the query runs, beside its answer (analyze) or instead of it (plan). */
+static pl_status read_explain(struct querier_call *c, struct query_params *p)
+{
+    pl_str text = querier_param(c, "explain");
+
+    if (pl_str_eq(text, PL_STR("plan"))) {
+        p->explain = PQ_EXPLAIN_PLAN;
+    } else if (pl_str_eq(text, PL_STR("analyze"))) {
+        p->explain = PQ_EXPLAIN_ANALYZE;
+    } else if (text.n > 0) {
+        return pl_fail(&c->err, PL_INVALID, MSG_BAD_EXPLAIN);
+    }
+    return PL_OK;
+}
+
 /* timeout, lookback_delta, stats: in the order in which Prometheus looks at them, which decides the error a client
  * sees. */
 static pl_status read_options(struct querier_call *c, struct query_params *p)
@@ -73,7 +90,7 @@ static pl_status read_options(struct querier_call *c, struct query_params *p)
         }
     }
     p->stats = querier_param(c, "stats");
-    return PL_OK;
+    return wrap_param(c, read_explain(c, p), "explain");
 }
 
 static void fill_query(struct querier_call *c, const struct query_params *p, int64_t deadline_ns, struct pq_query *out)
@@ -89,6 +106,7 @@ static void fill_query(struct querier_call *c, const struct query_params *p, int
         .samples_max = o->samples_max,
         .deadline_mono_ns = deadline_ns,
         .cancel = c->req->canceled,
+        .explain = p->explain,
         .per_step_stats = o->per_step_stats && pl_str_eq(p->stats, PL_STR("all")),
     };
     if (c->limits != NULL) {
@@ -99,16 +117,43 @@ static void fill_query(struct querier_call *c, const struct query_params *p, int
     }
 }
 
+/* frontend.log_queries_longer_than: Cortex's line, and what it cost. */
+static void log_slow(const struct querier_call *c, const struct pq_query *query, const struct pq_stats *stats)
+{
+    int64_t spent_ns = pl_now_mono_ns() - c->start_mono_ns;
+
+    if (c->q->o.slow_ns == 0 || spent_ns < c->q->o.slow_ns) {
+        return;
+    }
+    pl_info("slow query detected", PL_KV("org_id", c->req->tenant), PL_KV("method", c->req->method_text),
+            PL_KV("path", c->req->path), PL_KV_INT("time_taken_ms", spent_ns / PL_NS_PER_MS),
+            PL_KV_INT("queue_ms", c->queue_ns / PL_NS_PER_MS), PL_KV_INT("fetched_series_count", stats->series_fetched),
+            PL_KV_INT("fetched_chunks_count", stats->chunks_fetched),
+            PL_KV_INT("fetched_chunks_bytes", stats->bytes_fetched), PL_KV_INT("samples", stats->samples_total),
+            PL_KV_INT("peak_bytes", c->arena.peak_bytes), PL_KV_INT("param_start_ms", query->start_ms),
+            PL_KV_INT("param_end_ms", query->end_ms), PL_KV_INT("param_step_ms", query->step_ms),
+            PL_KV("param_query", pl_str_sub(querier_param(c, "query"), 0, ACTIVE_TEXT_MAX)));
+}
+
 /* Evaluates and answers. */
 static pl_status run(struct querier_call *c, const struct query_params *p, struct pq_query *query)
 {
     struct series_source *source;
     struct pq_result result = {0};
+    struct active_query active = {.tenant = c->req->tenant,
+                                  .text = querier_param(c, "query"),
+                                  .begin_mono_ns = pl_now_mono_ns(),
+                                  .begin_unix_ms = c->now_ms};
     pl_status st = querier_still_wanted(c, query->deadline_mono_ns);
 
     if (st != PL_OK) {
         return st;
     }
+    active.start_ms = query->start_ms;
+    active.end_ms = query->end_ms;
+    active.step_ms = query->step_ms;
+    active_queries_add(c->q->active, &active);
+    query->stop = &active.stop;
     querier_metrics_running(1);
     st = querier_source(c, &source);
     if (st == PL_OK) {
@@ -119,10 +164,12 @@ static pl_status run(struct querier_call *c, const struct query_params *p, struc
         }
     }
     if (st == PL_OK) {
-        st = querier_answer_result(c, &result, p->limit, p->stats.n > 0, c->queue_ns, query->step_ms, query->start_ms);
+        st = querier_answer_result(c, &result, query, p->limit, p->stats.n > 0);
     }
+    active_queries_remove(c->q->active, &active);
     querier_metrics_query(query->step_ms == 0 ? "query" : "query_range", c->req->tenant, &result.stats, c->queue_ns);
     querier_metrics_running(-1);
+    log_slow(c, query, &result.stats);
     return st;
 }
 

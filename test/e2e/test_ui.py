@@ -239,6 +239,34 @@ class Page(Case):
             b.until(f"document.getElementById('verdict').textContent === {json.dumps(kind)}")
         self.assertIsNone(b.js("document.querySelector('.cm-lintRange-error')"))
 
+    def test_help_at_the_pointer(self):
+        n = self.with_data()
+        b = self.browser
+        b.open(n.url + "/#" + urllib.parse.urlencode({"g0.expr": "sum(rate(queue_length[5m]))"}))
+        b.until(READY)
+        for word, text in (("rate", "rate(range vector) \u2192 instant vector"), ("sum", "sum: aggregation")):
+            x, y = b.until(f"(() => {{ const e = [...document.querySelectorAll('#expr span')].find((s) => s.textContent === '{word}'); if (!e) return null;"
+                           "const r = e.getBoundingClientRect(); return [r.x + 8, r.y + 8]; })()")
+            b.call("Input.dispatchMouseEvent", type="mouseMoved", x=1, y=1)
+            b.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+            b.until(f"document.querySelector('.cm-tooltip-hover')?.textContent.includes({json.dumps(text)})")
+
+    def test_a_refresh_leaves_alone_what_is_being_typed(self):
+        n = self.with_data()
+        b = self.browser
+        b.open(n.url + "/#g0.expr=queue_length")
+        b.until(READY)
+        b.js("(() => { const s = document.getElementById('refresh'); s.value = '5'; s.dispatchEvent(new Event('change')); })()")
+        self.ask("sum(queue_")
+        b.press("Escape")
+        asked = len([u for u in b.requested() if u.endswith("query_range")])
+        wait_for("a refresh", lambda: len([u for u in b.requested() if u.endswith("query_range")]) > asked)
+        time.sleep(0.3)
+        self.assertEqual("sum(queue_)", b.js(EXPR))
+        self.assertIn("g0.expr=queue_length", b.js("location.hash"))
+        self.assertEqual(2, b.js("document.querySelectorAll('.series').length"))
+        self.assertTrue(b.js("document.getElementById('error').hidden"))
+
     def test_infinities_are_named(self):
         n = self.with_data()
         b = self.browser
