@@ -101,8 +101,15 @@ class Server(Peer):
 
     def ask(self, expr, start, end):
         body = urllib.parse.urlencode({"query": expr, "start": start, "end": end, "step": STEP})
-        self.conn.request("POST", self.api + "/query_range", body, {"Content-Type": "application/x-www-form-urlencoded"})
-        r = self.conn.getresponse()
+        for attempt in range(2):
+            try:
+                self.conn.request("POST", self.api + "/query_range", body, {"Content-Type": "application/x-www-form-urlencoded"})
+                r = self.conn.getresponse()
+                break
+            except (BrokenPipeError, http.client.RemoteDisconnected):  # closed as idle while the other server was measured
+                self.conn.close()
+                if attempt > 0:
+                    raise
         text = r.read()
         if r.status != 200:
             sys.exit(f"{self.name}: {expr}: {text[:300]}")

@@ -13,6 +13,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Acted on without being read outside src/config, and why.
 BY_CONFIG = {
     "process.config_file": "config/load.c", "process.config_expand_env": "config/load.c", "process.version": "config/load.c",
+    "process.quick_start": "config/load.c",
+    **{"ingester.instance_limits." + name: "app/node.c hands them on whole" for name in
+       ("max_ingestion_rate", "max_tenants", "max_series", "max_inflight_push_requests")},
     "process.modules": "config/load.c", "process.print_config": "config/load.c",
     "limits.ingestion_rate_strategy": "one distributor: local and global come to the same",
 }

@@ -64,9 +64,12 @@ static void block_signals(sigset_t *set)
     (void)signal(SIGXFSZ, SIG_IGN);
 }
 
-/* The process's config: the quick-start profile without any argument, else file and flags. False: exit with *code. */
+/* The process's config: the quick-start profile without any argument, else file and flags, over that profile with
+ * -quick-start. False: exit with *code. */
 static bool load_config(struct config **out, int argc, char **argv, struct config_result *res, int *code)
 {
+    const struct config_preset *profile;
+    size_t profile_n;
     struct pl_err err;
 
     if (argc <= 1) {
@@ -78,7 +81,8 @@ static bool load_config(struct config **out, int argc, char **argv, struct confi
         }
         return true;
     }
-    if (config_load(out, argc, argv, res, &err) != PL_OK || res->exit) {
+    profile = quickstart_profile(&profile_n);
+    if (config_load_over(out, profile, profile_n, argc, argv, res, &err) != PL_OK || res->exit) {
         write_all(STDOUT_FILENO, pl_buf_view(&res->out));
         write_all(STDERR_FILENO, pl_buf_view(&res->err));
         *code = res->exit_code;
@@ -114,6 +118,7 @@ int main(int argc, char **argv)
     sigset_t signals;
     int64_t begin_ns = pl_now_mono_ns();
     int code = 0;
+    bool quick;
 
     if (!load_config(&cfg, argc, argv, &res, &code)) {
         goto out;
@@ -123,6 +128,7 @@ int main(int argc, char **argv)
     raise_fd_limit();
     process_metrics_register(pl_str_c(res.file_sha256));
     pl_info("starting Pallium", PL_KV_C("version", PL_VERSION));
+    quick = argc <= 1 || cfg->process.quick_start;
     if (argc > 1) {
         config_warn_ignored(cfg);
     }
@@ -131,9 +137,10 @@ int main(int argc, char **argv)
         code = 1;
         goto out;
     }
-    pl_info("listening", PL_KV_C("url", node_url(n)), PL_KV_DUR_NS("start", pl_now_mono_ns() - begin_ns));
-    if (argc <= 1) {
-        quickstart_announce(node_url(n));
+    pl_info("listening", PL_KV_C("url", node_url(n)), PL_KV_C("address", node_address(n)),
+            PL_KV_DUR_NS("start", pl_now_mono_ns() - begin_ns));
+    if (quick) {
+        quickstart_announce(cfg, node_url(n), argc > 1);
     }
     code = run(n, &signals);
     node_stop(n);

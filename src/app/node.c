@@ -20,6 +20,8 @@
 
 #define BODY_BUDGET_MIN (UINT64_C(1) << 20)
 #define BODY_BUDGET_MAX (UINT64_C(1) << 30)
+/* How long a stop waits for the store that is just being replayed. */
+#define OPEN_WAIT_NS    (2 * PL_NS_PER_S)
 
 struct node {
     struct config *cfg; /* borrowed */
@@ -32,6 +34,7 @@ struct node {
     struct server_admin admin;
     struct ui_settings ui;
     char url[256];
+    char address[256];
 
     struct memory_guard memory;
     struct pl_thread opener; /* replays the stores while /ready says how far it is */
@@ -41,6 +44,7 @@ struct node {
     struct pl_mutex lock;
     struct pl_cond wake;
     bool stopping; /* under lock */
+    bool opened;   /* under lock: the opener is done, for better or worse */
     bool failed;   /* under lock, with failure */
     struct pl_err failure;
 };
@@ -178,22 +182,40 @@ static void make_server(struct node *n)
     n->server = server_create(&o);
 }
 
+/* From the configuration, and from the runtime config over it. */
+static struct ingester_instance_limits instance_limits(struct node *n)
+{
+    struct config_ingester_instance_limits l = n->cfg->ingester.instance_limits;
+
+    overrides_ingester_limits(n->overrides, &l);
+    return (struct ingester_instance_limits){
+        .tenants_max = (uint64_t)PL_MAX(l.max_tenants, (int64_t)0),
+        .series_max = (uint64_t)PL_MAX(l.max_series, (int64_t)0),
+        .inflight_push_max = (uint64_t)PL_MAX(l.max_inflight_push_requests, (int64_t)0),
+        .ingestion_rate_max = l.max_ingestion_rate,
+    };
+}
+
+/* Cortex deletes local blocks only once they are in the bucket. Nothing ships them yet, so its default of 6 h must not
+ * delete data, nor a period that was written for local copies beside a bucket; with the file system as the place where
+ * blocks are kept, a period that the operator chose does. */
+static bool retention_applies(const struct config *c)
+{
+    return pl_str_eq(c->blocks_storage.backend, PL_STR("filesystem")) &&
+           config_is_set(c, "blocks-storage.tsdb.retention-period");
+}
+
 static void make_ingester(struct node *n)
 {
     const struct config *c = n->cfg;
-    bool retention = config_is_set(c, "blocks-storage.tsdb.retention-period");
     struct ingester_options o = {
         .dir = c->blocks_storage.tsdb.dir,
         .tsdb = {.block_range_ms = c->blocks_storage.tsdb.block_ranges_period.v[0] / PL_NS_PER_MS,
-                 /* Cortex deletes only blocks that it has shipped. Nothing ships them yet, so its default of 6 h must
-                  * not delete data; a period that the operator chose does. */
-                 .retention_ms = retention ? c->blocks_storage.tsdb.retention_period_ns / PL_NS_PER_MS : 0,
+                 .retention_ms =
+                     retention_applies(c) ? c->blocks_storage.tsdb.retention_period_ns / PL_NS_PER_MS : 0,
                  .wal_segment_bytes = (uint64_t)c->blocks_storage.tsdb.wal_segment_size_bytes,
                  .wal_snappy = pl_str_eq(c->blocks_storage.tsdb.wal_compression_type, PL_STR("snappy"))},
-        .tenants_max = (uint64_t)c->ingester.instance_limits.max_tenants,
-        .series_max = (uint64_t)c->ingester.instance_limits.max_series,
-        .inflight_push_max = (uint64_t)c->ingester.instance_limits.max_inflight_push_requests,
-        .ingestion_rate_max = c->ingester.instance_limits.max_ingestion_rate,
+        .instance = instance_limits(n),
         .compaction_interval_ns = c->blocks_storage.tsdb.head_compaction_interval_ns,
         .head_idle_timeout_ns = c->blocks_storage.tsdb.head_compaction_idle_timeout_ns,
         .metadata_retain_ns = c->ingester.metadata_retain_period_ns,
@@ -323,10 +345,24 @@ static void opener_main(void *arg)
 {
     struct node *n = arg;
     struct pl_err err;
+    pl_status st = ingester_start(n->ingester, &err);
 
-    if (ingester_start(n->ingester, &err) != PL_OK) {
+    if (st != PL_OK && st != PL_CANCELED) { /* canceled: we are being stopped */
         fail_later(n, &err);
     }
+    pl_mutex_lock(&n->lock);
+    n->opened = true;
+    pl_cond_broadcast(&n->wake);
+    pl_mutex_unlock(&n->lock);
+}
+
+static void reload(struct node *n)
+{
+    struct ingester_instance_limits limits;
+
+    overrides_reload(n->overrides);
+    limits = instance_limits(n);
+    ingester_limits_set(n->ingester, &limits);
 }
 
 static void ticker_main(void *arg)
@@ -349,7 +385,7 @@ static void ticker_main(void *arg)
             tick_ns = now_ns + PL_NS_PER_S;
         }
         if (now_ns >= reload_ns) {
-            overrides_reload(n->overrides);
+            reload(n);
             reload_ns = now_ns + period_ns;
         }
         pl_mutex_lock(&n->lock);
@@ -376,6 +412,20 @@ static void make_url(struct node *n)
     (void)snprintf(n->url, sizeof(n->url), "%s://%.*s:%u",
                    n->cfg->server.http_tls_config.cert_file.n > 0 ? "https" : "http", PL_STR_ARG(a),
                    server_port(n->server));
+    a = n->cfg->server.http_listen_address;
+    (void)snprintf(n->address, sizeof(n->address), "%.*s:%u", PL_STR_ARG(a), server_port(n->server));
+}
+
+static pl_status start_server(struct node *n, struct pl_err *err)
+{
+    pl_status st = server_start(n->server, err);
+    char why[PL_ERR_MSG_MAX];
+
+    if (st == PL_CONFLICT) {
+        memcpy(why, err->msg, sizeof(why));
+        return pl_fail(err, st, "%s: another process has the port; take another with -server.http-listen-port=N", why);
+    }
+    return st;
 }
 
 pl_status node_start(struct node **out, struct config *cfg, struct pl_err *err)
@@ -389,17 +439,24 @@ pl_status node_start(struct node **out, struct config *cfg, struct pl_err *err)
     st = check_target(cfg, err);
     if (st == PL_OK) {
         st = overrides_create(&n->overrides, &cfg->limits, cfg->runtime_config.file, err);
+        if (st != PL_OK) {
+            pl_wrap(err, "-runtime-config.file=%.*s", PL_STR_ARG(cfg->runtime_config.file));
+        }
     }
     if (st != PL_OK) {
         goto fail;
     }
     memory_guard_start(&n->memory, cfg->memory.limit);
     make_ingester(n);
+    st = ingester_claim(n->ingester, err);
+    if (st != PL_OK) {
+        goto fail;
+    }
     make_distributor(n);
     make_querier(n);
     make_server(n);
     add_routes(n);
-    st = server_start(n->server, err);
+    st = start_server(n, err);
     if (st != PL_OK) {
         goto fail;
     }
@@ -420,6 +477,26 @@ fail:
     return st;
 }
 
+/* Nothing was acknowledged while the stores were being opened, and a replay leaves its files as it found them, or as a
+ * crash may leave them: so a long one is not waited for. */
+static void opener_join(struct node *n)
+{
+    const int64_t deadline_ns = pl_now_mono_ns() + OPEN_WAIT_NS;
+    bool opened;
+
+    ingester_abandon(n->ingester);
+    pl_mutex_lock(&n->lock);
+    while (!n->opened && pl_cond_wait_until(&n->wake, &n->lock, deadline_ns)) {
+    }
+    opened = n->opened;
+    pl_mutex_unlock(&n->lock);
+    if (!opened) {
+        pl_info("stopped while a log was being replayed: the stores are left as they were; the next start replays them");
+        _exit(0);
+    }
+    pl_thread_join(&n->opener);
+}
+
 void node_stop(struct node *n)
 {
     if (n == NULL) {
@@ -438,7 +515,7 @@ void node_stop(struct node *n)
         pl_thread_join(&n->ticker);
     }
     if (n->opener_started) {
-        pl_thread_join(&n->opener);
+        opener_join(n);
     }
     if (n->ingester != NULL) {
         ingester_stop(n->ingester);
@@ -457,6 +534,11 @@ void node_stop(struct node *n)
 const char *node_url(const struct node *n)
 {
     return n->url;
+}
+
+const char *node_address(const struct node *n)
+{
+    return n->address;
 }
 
 bool node_failed(struct node *n, struct pl_err *err)

@@ -80,6 +80,20 @@ static void on_sample(void *arg, const struct metric_sample *m)
     put_series(s, labels, n, m->value);
 }
 
+/* MetricMetadata {1: type, 2: name, 4: help} as field 3 of the message. */
+static void on_family(void *arg, const struct metric_family *f)
+{
+    static const uint8_t types[] = {[METRIC_COUNTER] = 1, [METRIC_GAUGE] = 2, [METRIC_HISTOGRAM] = 3};
+    struct selfscrape *s = arg;
+
+    pl_buf_reset(&s->series);
+    pl_buf_byte(&s->series, 0x08);
+    pl_buf_byte(&s->series, types[f->type]);
+    put_len_field(&s->series, 0x12, pl_str_c(f->name));
+    put_len_field(&s->series, 0x22, pl_str_c(f->help));
+    put_len_field(&s->message, 0x1a, pl_buf_view(&s->series));
+}
+
 static pl_status scrape_once(struct selfscrape *s, struct pl_err *err)
 {
     const char *up_labels[1] = {NULL};
@@ -90,6 +104,7 @@ static pl_status scrape_once(struct selfscrape *s, struct pl_err *err)
     pl_buf_reset(&s->message);
     metric_walk(on_sample, s);
     on_sample(s, &(struct metric_sample){.name = PL_STR("up"), .label_names = up_labels, .value = 1});
+    metric_walk_families(on_family, s); /* each time: it is kept for -ingester.metadata-retain-period only */
     pl_arena_init(&arena, (size_t)64 << 20);
     st = distributor_push(s->distributor, pl_str_c(s->tenant), pl_buf_view(&s->message), &arena, s->now_ms, err);
     pl_arena_fini(&arena);

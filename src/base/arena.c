@@ -74,6 +74,17 @@ static bool arena_has_room(const struct pl_arena *a, size_t n)
     return true;
 }
 
+/* The one whose limit it is remembers. */
+static void arena_mark_full(struct pl_arena *a, size_t n)
+{
+    while (a != NULL && (a->limit_bytes == 0 || n <= a->limit_bytes - PL_MIN(a->limit_bytes, a->used_bytes))) {
+        a = a->parent;
+    }
+    if (a != NULL) {
+        a->full = true;
+    }
+}
+
 static void arena_run_cleanups(struct pl_arena *a)
 {
     while (a->cleanups != NULL) {
@@ -115,6 +126,7 @@ void pl_arena_reset(struct pl_arena *a)
     a->head = keep;
     a->at = keep != NULL ? keep->data : NULL;
     a->end = keep != NULL ? keep->data + keep->size : NULL;
+    a->full = false;
 }
 
 /* `must`: neither limit counts. */
@@ -128,6 +140,7 @@ static bool arena_grow(struct pl_arena *a, size_t n, bool must)
     if (!must && !arena_has_room(a, size)) {
         size = n; /* the last bytes under a limit are given exactly */
         if (!arena_has_room(a, size)) {
+            arena_mark_full(a, size);
             return false;
         }
     }

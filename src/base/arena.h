@@ -20,6 +20,7 @@ struct pl_arena {
     struct pl_arena *parent;     /* NULL: not a child */
     bool counted; /* set after init: it and its children are charged to the process's budget (base/memory.h) */
     bool refused; /* that budget refused one */
+    bool full;    /* limit_bytes refused one */
     struct pl_arena_cleanup *cleanups;
 };
 

@@ -17,6 +17,13 @@ uint32_t hist_chunk_count(const uint8_t *data, size_t size)
     return size < HIST_CHUNK_HEADER ? 0 : pl_get_be16(data);
 }
 
+uint8_t hist_chunk_hint(const uint8_t *data, size_t size)
+{
+    static const uint8_t hints[4] = {HIST_HINT_UNKNOWN, HIST_HINT_NOT_RESET, HIST_HINT_RESET, HIST_HINT_GAUGE};
+
+    return size < HIST_CHUNK_HEADER ? HIST_HINT_UNKNOWN : hints[data[2] >> 6];
+}
+
 static pl_status fail_short(struct pl_err *err, const struct bits *b)
 {
     return pl_fail(err, PL_CORRUPT, "histogram chunk: %llu bytes end inside its samples",

@@ -19,6 +19,8 @@ enum {
 
 /* Samples that the header states; 0 when the bytes are too short. */
 uint32_t hist_chunk_count(const uint8_t *data, size_t size);
+/* What the header says (enum hist_hint): of a gauge chunk, or how the first sample follows the chunk before. */
+uint8_t hist_chunk_hint(const uint8_t *data, size_t size);
 /* Decodes all samples: t[i] and h[i] (room for hist_chunk_count() each). Histograms live in the arena and share their
  * layout arrays. Hints: GAUGE in gauge chunks; in counter chunks UNKNOWN for the first, whatever the header says (who
  * knows which chunk was before it), and NOT_RESET for the others. A stale sample has the stale bits in sum, and no

@@ -75,6 +75,12 @@ void config_result_fini(struct config_result *r);
 struct config;
 PL_MUST_USE pl_status config_load(struct config **out, int argc, char **argv, struct config_result *res,
                                   struct pl_err *err);
+/* The same, but where the arguments have -quick-start the `n` options of `preset` stand before file and flags. */
+struct config_preset {
+    const char *flag, *value;
+};
+PL_MUST_USE pl_status config_load_over(struct config **out, const struct config_preset *preset, size_t n, int argc,
+                                       char **argv, struct config_result *res, struct pl_err *err);
 /* Every default. Never fails in any way but memory. */
 void config_default(struct config **out);
 void config_destroy(struct config *cfg); /* NULL is allowed */

@@ -239,8 +239,14 @@ static bool split_arg(const char *text, struct arg *out)
     return true;
 }
 
-/* -config.file and -config.expand-env count wherever they stand, before everything else; the last one wins. */
-static void find_file_args(int argc, char **argv, pl_str *file, bool *expand)
+static bool is_on(const struct arg *a)
+{
+    return !a->has_value || pl_str_eq(a->value, PL_STR("true")) || pl_str_eq(a->value, PL_STR("1"));
+}
+
+/* -config.file, -config.expand-env and -quick-start count wherever they stand, before everything else; the last one
+ * wins. */
+static void find_file_args(int argc, char **argv, pl_str *file, bool *expand, bool *quick)
 {
     struct arg a;
 
@@ -251,7 +257,9 @@ static void find_file_args(int argc, char **argv, pl_str *file, bool *expand)
         if (pl_str_eq(a.name, PL_STR("config.file")) && (a.has_value || i + 1 < argc)) {
             *file = a.has_value ? a.value : pl_str_c(argv[i + 1]);
         } else if (pl_str_eq(a.name, PL_STR("config.expand-env"))) {
-            *expand = !a.has_value || pl_str_eq(a.value, PL_STR("true")) || pl_str_eq(a.value, PL_STR("1"));
+            *expand = is_on(&a);
+        } else if (pl_str_eq(a.name, PL_STR("quick-start"))) {
+            *quick = is_on(&a);
         }
     }
 }
@@ -325,13 +333,23 @@ static bool answer_now(const struct config *cfg, struct config_result *res)
     return true;
 }
 
-static pl_status load(struct config *cfg, int argc, char **argv, struct config_result *res, struct pl_err *err)
+/* What a load begins from. */
+struct preset {
+    const struct config_preset *v;
+    size_t n;
+};
+
+static pl_status load(struct config *cfg, struct preset preset, int argc, char **argv, struct config_result *res,
+                      struct pl_err *err)
 {
     struct pl_err e = {0};
-    bool expand = false, help = false;
+    bool expand = false, help = false, quick = false;
     char prefix[512];
 
-    find_file_args(argc, argv, &res->file, &expand);
+    find_file_args(argc, argv, &res->file, &expand, &quick);
+    for (size_t i = 0; quick && i < preset.n; i++) {
+        PL_TRY(config_set(cfg, preset.v[i].flag, preset.v[i].value, err));
+    }
     if (res->file.n > 0) { /* a view of an argument's end: NUL-terminated */
         (void)snprintf(prefix, sizeof(prefix), "error loading config from %s: ", res->file.p);
         if (load_file(cfg, res->file.p, expand, res->file_sha256, &e) != PL_OK) {
@@ -362,6 +380,12 @@ static pl_status load(struct config *cfg, int argc, char **argv, struct config_r
 
 pl_status config_load(struct config **out, int argc, char **argv, struct config_result *res, struct pl_err *err)
 {
+    return config_load_over(out, NULL, 0, argc, argv, res, err);
+}
+
+pl_status config_load_over(struct config **out, const struct config_preset *preset, size_t n, int argc, char **argv,
+                           struct config_result *res, struct pl_err *err)
+{
     struct config *cfg;
     struct pl_err e;
     pl_status st;
@@ -372,7 +396,7 @@ pl_status config_load(struct config **out, int argc, char **argv, struct config_
         return stop(res, 1, "", &e, "", err);
     }
     config_default(&cfg);
-    st = load(cfg, argc, argv, res, err);
+    st = load(cfg, (struct preset){preset, n}, argc, argv, res, err);
     if (st == PL_OK && !res->exit) {
         *out = cfg;
         return PL_OK;

@@ -60,18 +60,37 @@ const char *config_acted_on_unknown(void)
 /* ---- the warning at start ---- */
 
 struct ignored_arg {
-    const struct config *cfg, *def;
+    const struct config *cfg;
+    bool of_many; /* which of the two kinds is listed */
     struct pl_buf list;
     size_t count;
 };
+
+/* What only matters once there are several processes, or a bucket, or a module that this version does not have at all:
+ * one node answers the same without it. */
+static bool is_of_many(const char *path)
+{
+    static const char *const prefixes[] = {
+        "ring.",          "memberlist.",          "ingester_client.",       "frontend_worker.", "query_scheduler.",
+        "storegateway.",  "store_gateway.",       "distributor.ring.",      "ingester.lifecycler.",
+        "compactor.sharding", "compactor.ring", "distributor.shard",  "distributor.remote_timeout",
+        "server.grpc_",   "distributor.replication", "blocks_storage.bucket_store.", "grpc_",
+    };
+
+    for (size_t i = 0; i < PL_ARRAY_LEN(prefixes); i++) {
+        if (strncmp(path, prefixes[i], strlen(prefixes[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
 
 static bool list_ignored(void *arg, const struct opt_place *p)
 {
     struct ignored_arg *a = arg;
 
     if (p->opt->kind == OPT_K_BLOCK || p->opt->deprecated || config__acted_on(p) ||
-        !config__was_set(a->cfg, p->offset) ||
-        opt_equal(p->opt, (const char *)a->cfg + p->offset, (const char *)a->def + p->offset)) {
+        !config__was_set(a->cfg, p->offset) || is_of_many(p->path) != a->of_many) {
         return true;
     }
     pl_buf_printf(&a->list, "%s%s", a->count > 0 ? ", " : "", p->no_yaml ? p->flag : p->path);
@@ -79,17 +98,29 @@ static bool list_ignored(void *arg, const struct opt_place *p)
     return true;
 }
 
-/* Fills a->list with what was set and has no effect. */
-static void find_ignored(struct ignored_arg *a, const struct config *cfg)
+/* Fills a->list with what was set, even to its default, and has no effect: whoever wrote it down counts on it. */
+static void find_ignored(struct ignored_arg *a, const struct config *cfg, bool of_many)
 {
-    struct config *def;
-
-    *a = (struct ignored_arg){.cfg = cfg};
+    *a = (struct ignored_arg){.cfg = cfg, .of_many = of_many};
     pl_buf_init(&a->list, 64 << 10);
-    config_default(&def);
-    a->def = def;
     opt_walk(opt_rows_config, list_ignored, a);
-    config_destroy(def);
+}
+
+/* Blocks go nowhere yet; what is said about it at start and by `config check`. False: there is nothing to say. */
+static bool backend_notice(struct pl_buf *out, const struct config *cfg)
+{
+    const pl_str backend = cfg->blocks_storage.backend;
+
+    if (pl_str_eq(backend, PL_STR("filesystem"))) {
+        return false;
+    }
+    pl_buf_printf(out,
+                  "blocks_storage.backend=%.*s: this version ships no blocks; all blocks stay under %.*s only%s",
+                  PL_STR_ARG(backend), PL_STR_ARG(cfg->blocks_storage.tsdb.dir),
+                  config_is_set(cfg, "blocks-storage.tsdb.retention-period")
+                      ? ", and blocks_storage.tsdb.retention_period, which is for shipped blocks, deletes none of them"
+                      : "");
+    return true;
 }
 
 void config_warn_ignored(const struct config *cfg)
@@ -98,10 +129,20 @@ void config_warn_ignored(const struct config *cfg)
     struct metric_cell *cell = METRIC_CELL0(m_deprecated);
     const struct config_state *s = cfg->state;
 
-    find_ignored(&a, cfg);
+    find_ignored(&a, cfg, false);
     if (a.count > 0) {
         pl_warn("options were set that nothing acts on yet", PL_KV_INT("count", a.count),
                 PL_KV("options", pl_buf_view(&a.list)));
+    }
+    pl_buf_fini(&a.list);
+    find_ignored(&a, cfg, true);
+    if (a.count > 0) {
+        pl_info("options were set that have no effect on a single node", PL_KV_INT("count", a.count),
+                PL_KV("options", pl_buf_view(&a.list)));
+    }
+    pl_buf_reset(&a.list);
+    if (backend_notice(&a.list, cfg)) {
+        pl_warn("where blocks are kept", PL_KV("warning", pl_buf_view(&a.list)));
     }
     pl_buf_fini(&a.list);
     for (size_t i = 0; i < s->deprecated_count; i++) {
@@ -199,16 +240,19 @@ static int path_line(const struct yaml_node *n, pl_str path)
 }
 
 /* One warning for each option in the list of find_ignored. */
-static void warn_each_ignored(struct config_issues *out, const struct config *cfg, const struct yaml_node *root)
+static void warn_each_ignored(struct config_issues *out, const struct config *cfg, const struct yaml_node *root,
+                              bool of_many)
 {
     struct ignored_arg a;
 
-    find_ignored(&a, cfg);
+    find_ignored(&a, cfg, of_many);
     pl_str list = pl_buf_view(&a.list);
     while (list.n > 0) {
         size_t end = pl_str_find_str(list, PL_STR(", "));
         pl_str path = pl_str_sub(list, 0, end == SIZE_MAX ? list.n : end);
-        config_issue_add(out, path_line(root, path), true, "nothing acts on %.*s yet", PL_STR_ARG(path));
+        config_issue_add(out, path_line(root, path), true,
+                         of_many ? "%.*s has no effect on a single node" : "nothing acts on %.*s yet",
+                         PL_STR_ARG(path));
         list = end == SIZE_MAX ? PL_STR_NULL : pl_str_sub(list, end + 2, list.n);
     }
     pl_buf_fini(&a.list);
@@ -217,6 +261,7 @@ static void warn_each_ignored(struct config_issues *out, const struct config *cf
 static void check_decoded(struct config_issues *out, struct config *cfg, pl_str text)
 {
     struct yaml_doc doc = {0};
+    struct pl_buf notice;
     struct pl_err err;
 
     if (yaml_parse(&doc, &cfg->state->arena, text, NULL) != PL_OK) {
@@ -227,7 +272,14 @@ static void check_decoded(struct config_issues *out, struct config *cfg, pl_str 
         const char *section = cfg->state->empty_section;
         config_issue_add(out, section != NULL ? top_line(doc.root, section) : 0, false, "%s", err.msg);
     }
-    warn_each_ignored(out, cfg, doc.root);
+    warn_each_ignored(out, cfg, doc.root, false);
+    warn_each_ignored(out, cfg, doc.root, true);
+    pl_buf_init(&notice, 4096);
+    if (backend_notice(&notice, cfg)) {
+        config_issue_add(out, path_line(doc.root, PL_STR("blocks_storage.backend")), true, "%.*s",
+                         PL_STR_ARG(pl_buf_view(&notice)));
+    }
+    pl_buf_fini(&notice);
 }
 
 pl_status config_check_file(struct config_issues *out, const char *path, bool expand_env, struct pl_err *err)

@@ -316,8 +316,9 @@ static pl_status fail_parser(const yaml_parser_t *p, struct pl_err *err)
     if (p->error == YAML_READER_ERROR) {
         return pl_fail(err, PL_INVALID, "yaml: offset %zu: %s", p->problem_offset, p->problem);
     }
-    return pl_fail(err, PL_INVALID, "yaml: line %d: %s", line_of(p->problem_mark),
-                   p->problem != NULL ? p->problem : "unknown error");
+    const char *problem = p->problem != NULL ? p->problem : "unknown error";
+    return pl_fail(err, PL_INVALID, "yaml: line %d: %s%s", line_of(p->problem_mark), problem,
+                   strstr(problem, "cannot start any token") != NULL ? " (a tab? YAML indents with spaces)" : "");
 }
 
 static pl_status next_event(yaml_parser_t *p, yaml_event_t *ev, struct pl_err *err)

@@ -2,6 +2,7 @@
 #include "ctl/ctl.h"
 
 #include "config/config.h"
+#include "tenant/limits.h"
 
 #include <stdio.h>
 
@@ -16,6 +17,7 @@ static const char usage[] = "Usage: palliumctl config check [flags] FILE\n"
                             "Examples:\n"
                             "  palliumctl config check pallium.yaml\n"
                             "  palliumctl config check --expand-env --strict pallium.yaml\n"
+                            "  palliumctl config check --runtime overrides.yaml\n"
                             "\n"
                             "Flags:\n";
 
@@ -48,10 +50,47 @@ static int print_issues(const char *path, const struct config_issues *issues, bo
     return errors > 0 || issues->cut || (strict && warnings > 0) ? 1 : 0;
 }
 
+/* A runtime configuration, over the defaults of everything: what is wrong with it is one text, with lines. */
+static int check_runtime(const char *path)
+{
+    struct config *cfg;
+    struct overrides *o = NULL;
+    struct pl_err err;
+    pl_status st;
+
+    config_default(&cfg);
+    st = overrides_create(&o, &cfg->limits, pl_str_c(path), &err);
+    if (st == PL_OK) {
+        printf("%s: no problem found\n", path);
+    } else {
+        printf("%s: error: %s\n", path, err.msg);
+    }
+    overrides_destroy(o);
+    config_destroy(cfg);
+    return st == PL_OK ? 0 : 1;
+}
+
+/* Whoever checks a runtime configuration as a configuration is told that nothing of it is known. */
+static bool looks_like_runtime(const struct config_issues *issues)
+{
+    static const char *const keys[] = {"field overrides not found", "field ingester_limits not found",
+                                       "field multi_kv_config not found"};
+
+    for (size_t i = 0; i < issues->n; i++) {
+        for (size_t k = 0; k < PL_ARRAY_LEN(keys); k++) {
+            if (strstr(issues->v[i].text, keys[k]) != NULL) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 int ctl_config_check(int argc, char **argv)
 {
-    bool help = false, expand_env = false, strict = false;
+    bool help = false, expand_env = false, strict = false, runtime = false;
     const struct ctl_flag flags[] = {
+        {"runtime", CTL_FLAG_BOOL, &runtime, NULL, "FILE is a runtime configuration (-runtime-config.file): overrides:"},
         {"expand-env", CTL_FLAG_BOOL, &expand_env, NULL,
          "replace ${NAME} by the environment first, as the server's\n-config.expand-env"},
         {"strict", CTL_FLAG_BOOL, &strict, NULL, "warnings count as errors"},
@@ -74,11 +113,17 @@ int ctl_config_check(int argc, char **argv)
         (void)fprintf(stderr, "palliumctl config check: %s\n", err.msg);
         return 2;
     }
+    if (runtime) {
+        return check_runtime(argv[1]);
+    }
     if (config_check_file(&issues, argv[1], expand_env, &err) != PL_OK) {
         (void)fprintf(stderr, "palliumctl config check: %s\n", err.msg);
         return 1;
     }
     code = print_issues(argv[1], &issues, strict);
+    if (looks_like_runtime(&issues)) {
+        printf("hint: this looks like a runtime configuration; check it with --runtime\n");
+    }
     config_issues_fini(&issues);
     return code;
 }

@@ -14,6 +14,8 @@ int ctl_config_check(int argc, char **argv); /* config_check.c */
 int ctl_tsdb_verify(int argc, char **argv);  /* tsdb_verify.c */
 int ctl_promql_test(int argc, char **argv);  /* promql_test.c */
 int ctl_promql_fmt(int argc, char **argv);   /* promql_fmt.c */
+int ctl_rules_check(int argc, char **argv);  /* rules_check.c */
+int ctl_rules_test(int argc, char **argv);   /* rules_test.c */
 
 enum ctl_flag_kind {
     CTL_FLAG_BOOL,     /* bool: --name */

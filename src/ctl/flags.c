@@ -123,6 +123,26 @@ bool ctl_parse_time(const char *text, int64_t now_ms, int64_t *unix_ms)
 
 /* ---- flags ---- */
 
+/* What a value looks like, for whoever wrote another. */
+static const char *form_of(enum ctl_flag_kind kind)
+{
+    switch (kind) {
+    case CTL_FLAG_COUNT:
+        return ": a whole number, such as 500, 100k or 1M, is wanted";
+    case CTL_FLAG_FLOAT:
+        return ": a number, such as 0.5, is wanted";
+    case CTL_FLAG_DURATION:
+        return ": a number with its unit, such as 250ms, 90s, 10m or 1h30m, is wanted";
+    case CTL_FLAG_TIME:
+        return ": Unix seconds, RFC 3339 (2026-01-02T03:04:05Z), now, or a time before it (-2h) is wanted";
+    case CTL_FLAG_BOOL:
+    case CTL_FLAG_TEXT:
+    case CTL_FLAG_LIST:
+        break;
+    }
+    return "";
+}
+
 static pl_status set(const struct ctl_flag *f, const char *value, struct pl_err *err)
 {
     bool ok = true;
@@ -156,7 +176,7 @@ static pl_status set(const struct ctl_flag *f, const char *value, struct pl_err 
         break;
     }
     if (!ok) {
-        return pl_fail(err, PL_INVALID, "--%s: \"%s\" is not a %s", f->name, value, f->arg);
+        return pl_fail(err, PL_INVALID, "--%s: \"%s\" is not a %s%s", f->name, value, f->arg, form_of(f->kind));
     }
     return PL_OK;
 }
@@ -178,7 +198,8 @@ static pl_status parse_one(const struct ctl_flag *flags, size_t n, int argc, cha
     const struct ctl_flag *f = find(flags, n, pl_str_of(name, eq != NULL ? (size_t)(eq - name) : strlen(name)));
 
     if (f == NULL) {
-        return pl_fail(err, PL_INVALID, "unknown flag %s (--help lists all)", word);
+        return pl_fail(err, PL_INVALID,
+                       "unknown flag %s (--help lists all; an argument that begins with a dash goes behind --)", word);
     }
     if (f->kind == CTL_FLAG_BOOL) {
         return eq == NULL ? set(f, NULL, err) : pl_fail(err, PL_INVALID, "--%s takes no value", f->name);
@@ -187,7 +208,7 @@ static pl_status parse_one(const struct ctl_flag *flags, size_t n, int argc, cha
         return set(f, eq + 1, err);
     }
     if (*at + 1 == argc) {
-        return pl_fail(err, PL_INVALID, "--%s needs a %s", f->name, f->arg);
+        return pl_fail(err, PL_INVALID, "--%s needs a value: --%s %s", f->name, f->name, f->arg);
     }
     (*at)++;
     return set(f, argv[*at], err);

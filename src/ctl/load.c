@@ -27,6 +27,9 @@ static pl_status check_options(struct load_options *o, struct pl_err *err)
     PL_TRY(check_range("series-per-request", o->series_per_request, 1, LOAD_SERIES_PER_REQUEST_MAX, err));
     PL_TRY(check_range("concurrency", o->concurrency, 1, LOAD_CONCURRENCY_MAX, err));
     PL_TRY(check_range("tenants", o->tenants, 0, LOAD_TENANTS_MAX, err));
+    if (o->tenant != NULL && o->tenants > 0) {
+        return pl_fail(err, PL_INVALID, "--tenant names one, --tenants makes several: give one of them");
+    }
     if (o->churn < 0 || o->churn > 1) {
         return pl_fail(err, PL_INVALID, "--churn: %g is not between 0 and 1", o->churn);
     }
@@ -34,7 +37,7 @@ static pl_status check_options(struct load_options *o, struct pl_err *err)
         return pl_fail(err, PL_INVALID, "--rate: %g is negative", o->rate);
     }
     if (o->passes == 0) {
-        o->passes = o->duration_ns > 0 ? UINT64_MAX / 2 : 10;
+        o->passes = o->duration_ns > 0 ? LOAD_PASSES_ENDLESS : 10;
     }
     return PL_OK;
 }
@@ -78,7 +81,8 @@ int ctl_load(int argc, char **argv)
                              .step_ns = 15 * PL_NS_PER_S,
                              .timeout_ns = 30 * PL_NS_PER_S};
     const struct ctl_flag flags[] = {
-        {"url", CTL_FLAG_TEXT, &o.url, "URL", "where to write; default http://127.0.0.1:9009"},
+        {"url", CTL_FLAG_TEXT, &o.url, "URL",
+         "where to write; default http://127.0.0.1:9009. A /prometheus at\nits end, as queries have it, is left out"},
         {"path", CTL_FLAG_TEXT, &o.path, "PATH", "on that server; default /api/v1/push, or what --url has"},
         {"series", CTL_FLAG_COUNT, &o.series, "NUMBER", "series per tenant, e.g. 100k or 1M; default 10k"},
         {"labels", CTL_FLAG_COUNT, &o.labels, "NUMBER", "labels per series, the name included; default 12"},
@@ -104,8 +108,9 @@ int ctl_load(int argc, char **argv)
          "of the first pass: Unix seconds, RFC 3339, or -2h; later\npasses are --step apart. Default: the real time"},
         {"step", CTL_FLAG_DURATION, &o.step_ns, "TIME",
          "between samples with --start-time or --samples-per-series;\ndefault 15s"},
+        {"tenant", CTL_FLAG_TEXT, &o.tenant, "ID", "sent as X-Scope-OrgID; default: none"},
         {"tenants", CTL_FLAG_COUNT, &o.tenants, "NUMBER",
-         "tenants that get the same series; default 0: no tenant header.\n1: the prefix is the tenant"},
+         "tenants that get the same series; default 0: no tenant header,\nor --tenant"},
         {"tenant-prefix", CTL_FLAG_TEXT, &o.tenant_prefix, "TEXT",
          "what tenants are called, a number follows; default load-"},
         {"header", CTL_FLAG_LIST, &o.headers, "\"NAME: VALUE\"", "another header; may be repeated"},

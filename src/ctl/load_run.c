@@ -228,17 +228,27 @@ struct progress {
 static void show_progress(struct load *l, struct progress *p, uint64_t pass)
 {
     const int64_t now_ns = pl_now_mono_ns();
+    /* With pauses between passes a second is mostly empty: then it is the rate since the beginning. */
+    const bool paced = l->o.interval_ns > PL_NS_PER_S;
+    const int64_t since_ns = paced ? l->begin_ns : p->shown_ns;
     struct load_stats *s;
+    char until[64] = "", of[32] = "";
 
     if (l->o.quiet || now_ns - p->shown_ns < PL_NS_PER_S) {
         return;
     }
     s = sum_up(l);
+    if (l->o.duration_ns > 0) {
+        (void)snprintf(until, sizeof(until), " of %.0f s", (double)l->o.duration_ns / 1e9);
+    }
+    if (l->o.passes < LOAD_PASSES_ENDLESS) {
+        (void)snprintf(of, sizeof(of), "/%" PRIu64, l->o.passes);
+    }
     (void)fprintf(stderr,
-                  "%6.1fs  pass %" PRIu64 "/%" PRIu64 "  %" PRIu64 " samples (%.0f/s)  %" PRIu64 " requests, %" PRIu64
+                  "%6.1f s%s  pass %" PRIu64 "%s  %" PRIu64 " samples (%.0f/s)  %" PRIu64 " requests, %" PRIu64
                   " failed  p99 %.1f ms\n",
-                  (double)(now_ns - l->begin_ns) / 1e9, pass, l->o.passes, s->samples,
-                  (double)(s->samples - p->samples) * 1e9 / (double)(now_ns - p->shown_ns), s->requests,
+                  (double)(now_ns - l->begin_ns) / 1e9, until, pass, of, s->samples,
+                  (double)(s->samples - (paced ? 0 : p->samples)) * 1e9 / (double)(now_ns - since_ns), s->requests,
                   load_stats_failed(s), ms(load_stats_quantile(s, 0.99)));
     *p = (struct progress){now_ns, s->samples};
     pl_free(s);
@@ -265,6 +275,13 @@ static void report_text(const struct load_stats *s, double seconds, double cpu_s
     printf("\n");
     if (s->first_error[0] != '\0') {
         printf("first error: %s\n", s->first_error);
+    }
+    if (s->status[401] > 0) {
+        printf("hint: this server wants a tenant: --tenant ID\n");
+    }
+    if (s->status[404] > 0) {
+        printf("hint: nothing takes samples there: --url is the server's root (http://HOST:9009), --path where it takes "
+               "them\n");
     }
 }
 
@@ -371,6 +388,13 @@ static void make_tenants(struct load *l)
 {
     l->tenant_count = PL_MAX((size_t)l->o.tenants, (size_t)1);
     l->tenants = pl_new_array(char *, l->tenant_count);
+    if (l->o.tenant != NULL) {
+        struct pl_buf b;
+        pl_buf_init(&b, 0);
+        pl_buf_printf(&b, "X-Scope-OrgID: %s", l->o.tenant);
+        l->tenants[0] = pl_str_dup(pl_buf_view(&b));
+        pl_buf_fini(&b);
+    }
     for (uint64_t i = 0; i < l->o.tenants; i++) {
         struct pl_buf b;
         pl_buf_init(&b, 0);
@@ -386,13 +410,22 @@ static void make_tenants(struct load *l)
 /* --url and --path together; a --url with a path of its own needs no --path. */
 static char *make_url(const struct load_options *o)
 {
+    static const pl_str query = PL_STR_INIT("/prometheus");
+    pl_str base = pl_str_c(o->url);
     const char *host = strstr(o->url, "://");
-    const bool has_path = strchr(host != NULL ? host + 3 : o->url, '/') != NULL;
     struct pl_buf b;
+    bool has_path;
     char *url;
 
+    while (base.n > 0 && base.p[base.n - 1] == '/') {
+        base.n--;
+    }
+    if (base.n > query.n && pl_str_eq(pl_str_sub(base, base.n - query.n, base.n), query)) {
+        base.n -= query.n; /* where queries go; what is behind it is the root */
+    }
+    has_path = pl_str_find(pl_str_sub(base, host != NULL ? (size_t)(host + 3 - o->url) : 0, base.n), '/') != SIZE_MAX;
     pl_buf_init(&b, 0);
-    pl_buf_cstr(&b, o->url);
+    pl_buf_str(&b, base);
     if (o->path != NULL || !has_path) {
         while (b.n > 0 && b.p[b.n - 1] == '/') {
             b.n--;

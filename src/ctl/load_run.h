@@ -9,10 +9,11 @@
 #include "ctl/ctl.h"
 
 enum { LOAD_CONCURRENCY_MAX = 256, LOAD_TENANTS_MAX = 100000 };
+#define LOAD_PASSES_ENDLESS (UINT64_MAX / 2) /* until the duration is over */
 
 /* As the flags of the same names; checked by the caller. */
 struct load_options {
-    const char *url, *path, *tenant_prefix;
+    const char *url, *path, *tenant, *tenant_prefix; /* tenant: the one and only; NULL: prefix and number */
     struct ctl_list headers;
     uint64_t tenants, series, labels, metrics, series_per_request, samples_per_request, samples_per_series, passes,
         concurrency, seed;

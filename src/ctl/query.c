@@ -319,7 +319,16 @@ static int report(const struct query_args *a, int status, pl_str answer)
     int code = good ? 0 : 1;
 
     if (root == NULL) {
-        fprintf(stderr, "palliumctl query: HTTP %d: %.*s\n", status, (int)PL_MIN(answer.n, (size_t)500), answer.p);
+        pl_str text = pl_str_trim(pl_str_sub(answer, 0, PL_MIN(answer.n, (size_t)500)));
+        fprintf(stderr, "palliumctl query: HTTP %d: %.*s\n", status, PL_STR_ARG(text));
+        if (status == 401 && a->tenant[0] == '\0') {
+            fputs("hint: this server wants a tenant: --tenant ID\n", stderr);
+        } else if (status == 404) {
+            fprintf(stderr,
+                    "hint: Pallium and Cortex have the API under /prometheus (--url http://HOST:9009/prometheus), "
+                    "Prometheus under the root; asked was %s\n",
+                    a->url);
+        }
         return 1;
     }
     if (!good) {
@@ -410,6 +419,9 @@ int ctl_query(int argc, char **argv)
 
     if (ctl_flags_parse(flags, PL_ARRAY_LEN(flags), &argc, argv, &help, &err) != PL_OK) {
         fprintf(stderr, "palliumctl query: %s\n", err.msg);
+        if (strncmp(err.msg, "unknown", 7) == 0) {
+            fputs("An expression that begins with a dash: palliumctl query -- '-up'\n", stderr);
+        }
         return 2;
     }
     if (help) {

@@ -206,7 +206,8 @@ static pl_status success(struct reader *r, json_t *root, struct ptest_answer *ou
 
 static pl_status failure(struct reader *r, json_t *root, int http_status, struct ptest_answer *out)
 {
-    static const pl_str prefix = PL_STR_INIT("invalid parameter \"query\": ");
+    static const pl_str prefixes[] = {PL_STR_INIT("invalid parameter \"query\": "), /* Prometheus's, Cortex's */
+                                      PL_STR_INIT("invalid parameter \"query\"; ")};
     const char *type = json_string_value(json_object_get(root, "errorType"));
     const json_t *error = json_object_get(root, "error");
 
@@ -216,8 +217,10 @@ static pl_status failure(struct reader *r, json_t *root, int http_status, struct
     }
     out->failed = true;
     out->error = text_of(r, error);
-    if (pl_str_starts(out->error, prefix)) {
-        out->error = pl_str_sub(out->error, prefix.n, out->error.n);
+    for (size_t i = 0; i < PL_ARRAY_LEN(prefixes); i++) {
+        if (pl_str_starts(out->error, prefixes[i])) {
+            out->error = pl_str_sub(out->error, prefixes[i].n, out->error.n);
+        }
     }
     return PL_OK;
 }

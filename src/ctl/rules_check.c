@@ -13,9 +13,11 @@ enum { EXIT_LINT = 3 };
 static const char usage[] =
     "Usage: palliumctl rules check [flags] [FILE...]\n"
     "\n"
-    "Checks rule files in Prometheus's format (groups of recording and alerting rules); without a file, standard input.\n"
+    "Checks rule files in Prometheus's format (groups of recording and alerting rules); without a file, standard "
+    "input.\n"
     "Finds YAML errors, unknown fields, expressions that cannot be parsed, wrong names of labels and annotations,\n"
-    "templates that cannot be parsed, groups of one name, and (lint) several rules of one name and labels. Problems are\n"
+    "templates that cannot be parsed, groups of one name, and (lint) several rules of one name and labels. Problems "
+    "are\n"
     "printed as FILE:LINE: TEXT. Messages and exit codes are those of `promtool check rules`.\n"
     "\n"
     "Examples:\n"
@@ -24,9 +26,9 @@ static const char usage[] =
     "\n"
     "Flags:\n";
 
-static const char notes[] =
-    "\nExit code 0: no error (rules that are there twice are reported only); 1: errors; 2: wrong usage; 3: lint problems\n"
-    "with --lint-fatal.\n";
+static const char notes[] = "\nExit code 0: no error (rules that are there twice are reported only); 1: errors; 2: "
+                            "wrong usage; 3: lint problems\n"
+                            "with --lint-fatal.\n";
 
 struct args {
     struct rules_options options;
@@ -130,7 +132,8 @@ int ctl_rules_check(int argc, char **argv)
 {
     struct args args = {.lint = "duplicate-rules"};
     const struct ctl_flag flags[] = {
-        {"lint", CTL_FLAG_TEXT, &args.lint, "duplicate-rules|all|none", "what else to look at (default duplicate-rules)"},
+        {"lint", CTL_FLAG_TEXT, &args.lint, "duplicate-rules|all|none",
+         "what else to look at (default duplicate-rules)"},
         {"lint-fatal", CTL_FLAG_BOOL, &args.lint_fatal, NULL, "exit with 3 when lint finds something"},
         {"ignore-unknown-fields", CTL_FLAG_BOOL, &args.options.ignore_unknown_fields, NULL,
          "unknown fields are no error"},

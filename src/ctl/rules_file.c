@@ -30,8 +30,8 @@ void rules_problem(struct rules_reader *r, int line, const char *fmt, ...)
     va_start(ap, fmt);
     pl_buf_vprintf(&b, fmt, ap);
     va_end(ap);
-    r->out->problems[r->out->problem_count++] =
-        (struct rule_problem){line, pl_arena_str(r->a, b.overflow ? PL_STR("a problem too long to tell") : pl_buf_view(&b))};
+    r->out->problems[r->out->problem_count++] = (struct rule_problem){
+        line, pl_arena_str(r->a, b.overflow ? PL_STR("a problem too long to tell") : pl_buf_view(&b))};
     pl_buf_fini(&b);
 }
 
@@ -48,8 +48,8 @@ bool rules_known_keys(struct rules_reader *r, const struct yaml_node *map, const
             k++;
         }
         if (known[k] == NULL) {
-            rules_problem(r, map->pairs[i].line, "field %.*s not found in %s", (int)PL_MIN(map->pairs[i].key.n, (size_t)200),
-                          map->pairs[i].key.p, what);
+            rules_problem(r, map->pairs[i].line, "field %.*s not found in %s",
+                          (int)PL_MIN(map->pairs[i].key.n, (size_t)200), map->pairs[i].key.p, what);
         }
     }
     return true;
@@ -134,7 +134,8 @@ struct place {
     pl_str name;
 };
 
-static void rule_problem(struct rules_reader *r, const struct place *at, int line, const char *fmt, ...) PL_PRINTF(4, 5);
+static void rule_problem(struct rules_reader *r, const struct place *at, int line, const char *fmt, ...)
+    PL_PRINTF(4, 5);
 static void rule_problem(struct rules_reader *r, const struct place *at, int line, const char *fmt, ...)
 {
     struct pl_buf b;
@@ -317,7 +318,8 @@ static void read_group(struct rules_reader *r, const struct yaml_node *n)
                              .labels = rules_map(r, n, "labels")};
     limit = rules_text(r, n, "limit");
     if (limit.n > 0 && !pl_str_to_u64(limit, &g->limit)) {
-        rules_problem(r, n->line, "limit must be a whole number, not \"%.*s\"", (int)PL_MIN(limit.n, (size_t)200), limit.p);
+        rules_problem(r, n->line, "limit must be a whole number, not \"%.*s\"", (int)PL_MIN(limit.n, (size_t)200),
+                      limit.p);
     }
     check_group(r, g);
     rules = rules_items(r, n, "rules", &count);

@@ -134,9 +134,9 @@ static struct labels with(struct pl_arena *a, struct labels ls, const struct lab
 
 static pl_status check_limit(const struct rule_state *r, size_t n, const char *what, struct pl_err *err)
 {
-    return r->group->limit > 0 && n > r->group->limit
-               ? pl_fail(err, PL_EXEC, "exceeded limit of %llu with %zu %s", (unsigned long long)r->group->limit, n, what)
-               : PL_OK;
+    return r->group->limit > 0 && n > r->group->limit ? pl_fail(err, PL_EXEC, "exceeded limit of %llu with %zu %s",
+                                                                (unsigned long long)r->group->limit, n, what)
+                                                      : PL_OK;
 }
 
 static pl_status eval_recording(struct rules_state *s, struct rule_state *r, const struct pq_result *q, int64_t t_ms,
@@ -173,7 +173,8 @@ struct query_context {
     int64_t t_ms;
 };
 
-static pl_status template_query(void *arg, struct pl_arena *a, pl_str text, struct template_value *out, struct pl_err *err)
+static pl_status template_query(void *arg, struct pl_arena *a, pl_str text, struct template_value *out,
+                                struct pl_err *err)
 {
     struct query_context *c = arg;
     struct template_value *v;
@@ -184,9 +185,8 @@ static pl_status template_query(void *arg, struct pl_arena *a, pl_str text, stru
     PL_TRY(rules_state_query(c->state, a, expr, c->t_ms, &q, err));
     v = pl_arena_new_array_try(a, struct template_value, q.series_count + 1);
     for (size_t i = 0; i < q.series_count; i++) {
-        v[i] = (struct template_value){.kind = T_SAMPLE,
-                                       .labels = q.series[i].labels,
-                                       .num = q.series[i].count > 0 ? q.series[i].points[0].v : 0};
+        v[i] = (struct template_value){
+            .kind = T_SAMPLE, .labels = q.series[i].labels, .num = q.series[i].count > 0 ? q.series[i].points[0].v : 0};
     }
     *out = (struct template_value){.kind = T_LIST, .items = v, .n = q.series_count};
     return PL_OK;
@@ -313,8 +313,9 @@ static bool step_alert(const struct rule *rule, struct alert *x, int64_t t_ms, b
 
 static size_t alert_series(struct rules_state *s, const struct alert *x, int64_t t_ms, struct labels *now)
 {
-    const struct label alerts[] = {{LABEL_METRIC_NAME, PL_STR("ALERTS")},
-                                   {PL_STR("alertstate"), x->state == ALERT_FIRING ? PL_STR("firing") : PL_STR("pending")}};
+    const struct label alerts[] = {
+        {LABEL_METRIC_NAME, PL_STR("ALERTS")},
+        {PL_STR("alertstate"), x->state == ALERT_FIRING ? PL_STR("firing") : PL_STR("pending")}};
     const struct label for_state = {LABEL_METRIC_NAME, PL_STR("ALERTS_FOR_STATE")};
 
     now[0] = with(&s->scratch, x->labels, alerts, 2);

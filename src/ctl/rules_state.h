@@ -17,7 +17,7 @@ struct alert {
     enum alert_state state;
     double value;
     int64_t active_ms, resolved_ms, keep_since_ms; /* 0: not */
-    bool seen;                                      /* in this evaluation */
+    bool seen;                                     /* in this evaluation */
 };
 
 struct rule_state {
@@ -47,7 +47,7 @@ void rules_state_fini(struct rules_state *s);
 /* Evaluates all rules at t; PL_EXEC and others name the rule. */
 PL_MUST_USE pl_status rules_state_eval(struct rules_state *s, int64_t t_ms, struct pl_err *err);
 /* An instant query whose result is a vector; a scalar becomes one without labels. */
-PL_MUST_USE pl_status rules_state_query(struct rules_state *s, struct pl_arena *a, const struct pq_node *expr, int64_t t_ms,
-                                        struct pq_result *out, struct pl_err *err);
+PL_MUST_USE pl_status rules_state_query(struct rules_state *s, struct pl_arena *a, const struct pq_node *expr,
+                                        int64_t t_ms, struct pq_result *out, struct pl_err *err);
 
 #endif

@@ -124,7 +124,8 @@ static pl_status number(struct interp *i, struct template_value *out)
     text = pl_str_sub(i->s, from, i->at);
     *out = (struct template_value){.kind = T_FLOAT};
     if (!float_parse(text, &out->num)) {
-        return pl_fail(i->err, PL_INVALID, "template: bad number syntax: \"%.*s\"", (int)PL_MIN(text.n, (size_t)50), text.p);
+        return pl_fail(i->err, PL_INVALID, "template: bad number syntax: \"%.*s\"", (int)PL_MIN(text.n, (size_t)50),
+                       text.p);
     }
     if (pl_str_find(text, '.') == SIZE_MAX && pl_str_find(text, 'e') == SIZE_MAX) {
         out->kind = T_INT;
@@ -132,7 +133,8 @@ static pl_status number(struct interp *i, struct template_value *out)
     return PL_OK;
 }
 
-static pl_status field(struct interp *i, const struct template_value *of, pl_str f, bool run, struct template_value *out)
+static pl_status field(struct interp *i, const struct template_value *of, pl_str f, bool run,
+                       struct template_value *out)
 {
     const struct template_data *d = i->data;
 
@@ -249,20 +251,20 @@ static pl_status word_value(struct interp *i, pl_str w, bool run, const struct t
     *f = template_func_find(w);
     (void)run;
     return *f != NULL ? PL_OK
-                      : pl_fail(i->err, PL_INVALID, "template: function \"%.*s\" not defined", (int)PL_MIN(w.n, (size_t)100),
-                                w.p);
+                      : pl_fail(i->err, PL_INVALID, "template: function \"%.*s\" not defined",
+                                (int)PL_MIN(w.n, (size_t)100), w.p);
 }
 
-static pl_status call(struct interp *i, const struct template_func *f, const struct template_value *args, size_t n, bool run,
-                      struct template_value *out)
+static pl_status call(struct interp *i, const struct template_func *f, const struct template_value *args, size_t n,
+                      bool run, struct template_value *out)
 {
     *out = (struct template_value){.kind = T_NIL};
     return run ? template_func_call(out, f, i->a, i->data, args, n, i->err) : PL_OK;
 }
 
 /* One command of a pipeline; `piped` is the value before it, NULL for the first. */
-static pl_status command(struct interp *i, const struct template_value *dot, bool run, const struct template_value *piped,
-                         struct template_value *out)
+static pl_status command(struct interp *i, const struct template_value *dot, bool run,
+                         const struct template_value *piped, struct template_value *out)
 {
     struct template_value args[TEMPLATE_ARGS_MAX];
     const struct template_func *f = NULL, *inner;
@@ -298,9 +300,8 @@ static pl_status command(struct interp *i, const struct template_value *dot, boo
         n++;
     }
     if (f == NULL) {
-        return n == 0 && piped == NULL
-                   ? PL_OK
-                   : pl_fail(i->err, PL_INVALID, "template: can't give argument to non-function");
+        return n == 0 && piped == NULL ? PL_OK
+                                       : pl_fail(i->err, PL_INVALID, "template: can't give argument to non-function");
     }
     if (piped != NULL) {
         args[n++] = *piped;
@@ -362,9 +363,10 @@ static pl_status declarations(struct interp *i, pl_str names[2], size_t *n)
 
 static pl_status must_end(struct interp *i, enum ending ending)
 {
-    return ending == END_ACTION ? PL_OK
-                                : pl_fail(i->err, PL_INVALID,
-                                          ending == END_OF_TEXT ? "template: unexpected EOF" : "template: unexpected {{else}}");
+    return ending == END_ACTION
+               ? PL_OK
+               : pl_fail(i->err, PL_INVALID,
+                         ending == END_OF_TEXT ? "template: unexpected EOF" : "template: unexpected {{else}}");
 }
 
 /* if and with, from behind the word: {{else if ...}} is one more of them. */
@@ -481,7 +483,8 @@ static pl_status exec_pipeline(struct interp *i, const struct template_value *do
 }
 
 /* The action at i->at, behind {{. *ending is set where it ends a list. */
-static pl_status exec_action(struct interp *i, const struct template_value *dot, bool run, bool *ended, enum ending *ending)
+static pl_status exec_action(struct interp *i, const struct template_value *dot, bool run, bool *ended,
+                             enum ending *ending)
 {
     size_t start;
     pl_str w;
@@ -586,9 +589,9 @@ static pl_status execute(struct interp *i, bool run)
         PL_TRY(set_variable(i, names[k], &values[k]));
     }
     PL_TRY(exec_list(i, &dot, run, &ending));
-    return ending == END_OF_TEXT ? PL_OK
-                                 : pl_fail(i->err, PL_INVALID, "template: unexpected {{%s}}",
-                                           ending == END_ELSE ? "else" : "end");
+    return ending == END_OF_TEXT
+               ? PL_OK
+               : pl_fail(i->err, PL_INVALID, "template: unexpected {{%s}}", ending == END_ELSE ? "else" : "end");
 }
 
 pl_status rules_template_check(struct pl_arena *a, pl_str text, struct pl_err *err)

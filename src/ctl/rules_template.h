@@ -1,8 +1,8 @@
 /* ctl/rules_template.h - the part of Go's text/template that alerting rules use, with Prometheus's functions.
  *
- * Texts, {{ pipelines }}, variables, if, else, with, range, and the functions that rules call. The text is executed as it
- * is read, which is linear but for range (bounded). Not here: define, template, block, html escaping, methods. Threads:
- * plain functions.
+ * Texts, {{ pipelines }}, variables, if, else, with, range, and the functions that rules call. The text is executed as
+ * it is read, which is linear but for range (bounded). Not here: define, template, block, html escaping, methods.
+ * Threads: plain functions.
  */
 #ifndef PL_CTL_RULES_TEMPLATE_H
 #define PL_CTL_RULES_TEMPLATE_H

@@ -126,6 +126,18 @@ static pl_str text_of(const struct call *c, size_t i)
     return s;
 }
 
+/* Go checks the types of arguments: these must be text. */
+static pl_status texts_only(struct call *c)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        if (c->args[i].kind != T_TEXT) {
+            return bad(c, c->args[i].kind == T_FLOAT ? "wrong type for value; expected string; got float64"
+                                                     : "wrong type for value; expected string");
+        }
+    }
+    return PL_OK;
+}
+
 static bool is_number(const struct template_value *v)
 {
     return v->kind == T_INT || v->kind == T_FLOAT;
@@ -369,22 +381,70 @@ static pl_status f_sort_by_label(struct call *c)
 
 enum { TITLE, UPPER, LOWER, STRIP_PORT, STRIP_DOMAIN, PLAIN };
 
-static pl_str strip(pl_str s, int how)
+/* host:port, [address]:port: true with both parts; otherwise the whole is the host. */
+static bool split_port(pl_str s, pl_str *host, pl_str *port)
 {
-    size_t at = pl_str_find(s, how == STRIP_PORT ? ':' : '.');
+    size_t at = s.n;
 
-    return at == SIZE_MAX ? s : pl_str_sub(s, 0, at);
+    *host = s;
+    *port = PL_STR("");
+    while (at > 0 && s.p[at - 1] != ':') {
+        at--;
+    }
+    if (at == 0 || (s.p[0] != '[' && pl_str_find(pl_str_sub(s, 0, at - 1), ':') != SIZE_MAX)) {
+        return false;
+    }
+    *host = pl_str_sub(s, 0, at - 1);
+    *port = pl_str_sub(s, at, s.n);
+    if (s.p[0] == '[') {
+        if (host->n < 2 || host->p[host->n - 1] != ']') {
+            *host = s;
+            return false;
+        }
+        *host = pl_str_sub(*host, 1, host->n - 1);
+    }
+    return true;
+}
+
+static bool is_address(pl_str host)
+{
+    for (size_t i = 0; i < host.n; i++) {
+        if (host.p[i] == ':') {
+            return true;
+        }
+        if ((host.p[i] < '0' || host.p[i] > '9') && host.p[i] != '.') {
+            return false;
+        }
+    }
+    return host.n > 0;
+}
+
+static pl_str strip(struct pl_arena *a, pl_str s, int how)
+{
+    pl_str host, port;
+    bool has_port = split_port(s, &host, &port);
+    size_t dot = pl_str_find(host, '.');
+
+    if (how == STRIP_PORT) {
+        return host;
+    }
+    if (dot == SIZE_MAX || is_address(host)) {
+        return s;
+    }
+    return has_port ? pl_arena_printf(a, "%.*s:%.*s", (int)dot, host.p, PL_STR_ARG(port)) : pl_str_sub(host, 0, dot);
 }
 
 static pl_status f_text(struct call *c)
 {
-    pl_str s = text_of(c, 0);
     struct pl_buf b;
     bool start = true;
     int how = c->func->arg;
+    pl_str s;
 
+    PL_TRY(texts_only(c));
+    s = c->args[0].text;
+    s = how == STRIP_PORT || how == STRIP_DOMAIN ? strip(c->a, s, how) : s;
     pl_buf_init(&b, 0);
-    s = how == STRIP_PORT || how == STRIP_DOMAIN ? strip(s, how) : s;
     for (size_t i = 0; i < s.n; i++) {
         char ch = s.p[i];
         bool lower = ch >= 'a' && ch <= 'z', upper = ch >= 'A' && ch <= 'Z';
@@ -405,6 +465,7 @@ static pl_status f_match(struct call *c)
     pl_status st;
     bool yes;
 
+    PL_TRY(texts_only(c));
     pl_buf_init(&b, 0);
     pl_buf_printf(&b, ".*(?:%.*s).*", PL_STR_ARG(text_of(c, 0)));
     st = regex_compile(&re, pl_buf_view(&b), c->err);
@@ -476,6 +537,22 @@ static void put_directive(struct pl_buf *b, const char *spec, char verb, const s
     pl_buf_byte(b, ')');
 }
 
+/* %, flags, at most three digits of width and of precision, then the verb: what C's printf reads as Go's does. */
+static bool directive_ok(const char *spec)
+{
+    size_t at = 1 + strspn(spec + 1, "+-# 0"), digits = strspn(spec + at, "0123456789");
+
+    at += digits;
+    if (digits > 3) {
+        return false;
+    }
+    if (spec[at] == '.') {
+        digits = strspn(spec + at + 1, "0123456789");
+        at += 1 + digits;
+    }
+    return digits <= 3 && spec[at] != '\0' && spec[at + 1] == '\0';
+}
+
 static pl_status f_printf(struct call *c)
 {
     pl_str f = text_of(c, 0);
@@ -491,7 +568,7 @@ static pl_status f_printf(struct call *c)
             pl_buf_byte(&b, (uint8_t)f.p[i]);
             continue;
         }
-        for (i++; i < f.n && strchr("+-# 0123456789.", f.p[i]) != NULL && n < sizeof(spec) - 2; i++) {
+        for (i++; i < f.n && f.p[i] != '\0' && strchr("+-# 0123456789.", f.p[i]) != NULL && n < sizeof(spec) - 2; i++) {
             spec[n++] = f.p[i];
         }
         if (i >= f.n) {
@@ -499,11 +576,13 @@ static pl_status f_printf(struct call *c)
             break;
         }
         spec[n] = f.p[i];
-        if (f.p[i] == '%') {
+        if (f.p[i] == '\0') {
+            pl_buf_cstr(&b, "%!(NOVERB)");
+        } else if (f.p[i] == '%') {
             pl_buf_byte(&b, '%');
         } else if (next >= c->n) {
             pl_buf_printf(&b, "%%!%c(MISSING)", f.p[i]);
-        } else if (strspn(spec + 1, "+-# 0") + strspn(spec + 1 + strspn(spec + 1, "+-# 0"), "0123456789") > 4) {
+        } else if (!directive_ok(spec)) {
             pl_buf_cstr(&b, "%!(BADWIDTH)");
             next++;
         } else {
@@ -520,6 +599,7 @@ static pl_status f_replace_all(struct call *c)
     pl_str s = text_of(c, 2), with = text_of(c, 1);
     pl_status st;
 
+    PL_TRY(texts_only(c));
     /* Only replacement of the whole text can be done with an anchored matcher. */
     st = regex_compile(&re, text_of(c, 0), c->err);
     PL_TRY(st);
@@ -549,7 +629,8 @@ static pl_status f_query_escape(struct call *c)
     for (size_t i = 0; i < s.n; i++) {
         uint8_t ch = (uint8_t)s.p[i];
 
-        if ((ch >= '0' && ch <= '9') || ((ch | 0x20) >= 'a' && (ch | 0x20) <= 'z') || (ch != 0 && strchr("-_.~", ch) != NULL)) {
+        if ((ch >= '0' && ch <= '9') || ((ch | 0x20) >= 'a' && (ch | 0x20) <= 'z') ||
+            (ch != 0 && strchr("-_.~", ch) != NULL)) {
             pl_buf_byte(&b, ch);
         } else if (ch == ' ') {
             pl_buf_byte(&b, '+');
@@ -587,7 +668,7 @@ static pl_status compare(struct call *c, const struct template_value *x, const s
 static pl_status f_compare(struct call *c)
 {
     bool yes = false;
-    int r;
+    int r = 0;
 
     for (size_t i = 1; i < c->n && !yes; i++) { /* eq takes several to be equal to one of */
         PL_TRY(compare(c, &c->args[0], &c->args[i], &r));
@@ -639,8 +720,10 @@ static pl_status f_len(struct call *c)
     if (v->kind != T_TEXT && v->kind != T_LIST && v->kind != T_LABELS) {
         return bad(c, "it has no length");
     }
-    *c->out = (struct template_value){
-        .kind = T_INT, .num = (double)(v->kind == T_TEXT ? v->text.n : v->kind == T_LIST ? v->n : v->labels.n)};
+    *c->out = (struct template_value){.kind = T_INT,
+                                      .num = (double)(v->kind == T_TEXT   ? v->text.n
+                                                      : v->kind == T_LIST ? v->n
+                                                                          : v->labels.n)};
     return PL_OK;
 }
 
@@ -663,7 +746,8 @@ static pl_status f_parse_duration(struct call *c)
 {
     int64_t ms;
 
-    if (pq_parse_duration(&ms, text_of(c, 0), NULL) != PL_OK) {
+    PL_TRY(texts_only(c));
+    if (pq_parse_duration(&ms, c->args[0].text, NULL) != PL_OK) {
         return bad(c, "not a valid duration");
     }
     *c->out = (struct template_value){.kind = T_FLOAT, .num = (double)ms / 1000};
@@ -751,7 +835,8 @@ pl_status template_func_call(struct template_value *out, const struct template_f
     struct call c = {.a = a, .data = data, .args = args, .n = n, .out = out, .err = err, .func = f};
 
     if (n < (size_t)f->args_min || (f->args_max >= 0 && n > (size_t)f->args_max)) {
-        return pl_fail(err, PL_INVALID, "template: wrong number of args for %s: want %d got %zu", f->name, f->args_min, n);
+        return pl_fail(err, PL_INVALID, "template: wrong number of args for %s: want %d got %zu", f->name, f->args_min,
+                       n);
     }
     return f->run(&c);
 }

@@ -2,9 +2,10 @@
 #include "ctl/ctl.h"
 
 #include "base/clock.h"
-#include "tsdb/block.h"
+#include "tsdb/verify.h"
 
 #include <stdio.h>
+#include <sys/stat.h>
 
 static void usage(FILE *to, const struct ctl_flag *flags, size_t n)
 {
@@ -33,7 +34,8 @@ static void print_problem(void *arg, pl_str where, pl_str what)
 
 static void print_summary(const char *dir, const struct verify_report *r, double seconds)
 {
-    (void)fprintf(stderr, "%s: %llu problems, %.1f s\n", dir, (unsigned long long)r->problems, seconds);
+    (void)fprintf(stderr, "%s: %llu problem%s, %.1f s\n", dir, (unsigned long long)r->problems,
+                  r->problems == 1 ? "" : "s", seconds);
     (void)fprintf(stderr, "  WAL:         %llu segments, %llu records, %llu series, %llu samples, %llu bytes\n",
                   (unsigned long long)r->wal.files, (unsigned long long)r->wal.records,
                   (unsigned long long)r->wal.series, (unsigned long long)r->wal.samples,
@@ -48,6 +50,13 @@ static void print_summary(const char *dir, const struct verify_report *r, double
                   (unsigned long long)r->blocks.bytes);
 }
 
+static bool is_plain_file(const char *path)
+{
+    struct stat info;
+
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode);
+}
+
 static bool verify_one(const char *dir, bool quiet)
 {
     struct verify_report r = {.problem = print_problem};
@@ -57,7 +66,8 @@ static bool verify_one(const char *dir, bool quiet)
 
     (void)fflush(stdout);
     if (st != PL_OK) {
-        (void)fprintf(stderr, "palliumctl tsdb verify: %s\n", err.msg);
+        (void)fprintf(stderr, "palliumctl tsdb verify: %s%s\n", err.msg,
+                      st == PL_INVALID ? "; name a tenant's folder: ./data/tsdb/fake" : "");
         return false;
     }
     if (!quiet) {
@@ -87,6 +97,9 @@ int ctl_tsdb_verify(int argc, char **argv)
         return 2;
     }
     for (int i = 1; i < argc; i++) {
+        if (argc > 2 && is_plain_file(argv[i])) {
+            continue; /* a pattern for all tenants names them too */
+        }
         good = verify_one(argv[i], quiet) && good;
     }
     return good ? 0 : 1;

@@ -215,8 +215,9 @@ static void stats_json(struct pl_buf *b, const struct ingest_tenant_row *rows, s
 static void stats_html(struct pl_buf *b, const struct ingest_tenant_row *rows, size_t n)
 {
     pl_buf_cstr(b, "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"UTF-8\"><title>Cortex Ingester "
-                   "Stats</title></head>\n"
-                   "<body>\n<h1>Cortex Ingester Stats</h1>\n<p>Current time: ");
+                   "Stats</title><link rel=\"stylesheet\" href=\"../ui/admin.css\"></head>\n"
+                   "<body>\n<nav><a href=\"../\">&larr; Pallium</a></nav>\n"
+                   "<h1>Cortex Ingester Stats</h1>\n<p>Current time: ");
     pl_buf_rfc3339_ms(b, pl_now_unix_ms());
     pl_buf_cstr(b,
                 "</p>\n<p>Each series is counted once per replica (replication factor 1); summed over 1 ingester.</p>\n"

@@ -220,8 +220,7 @@ static struct label *parse_labels(struct dist_check *c, const struct remote_writ
         c->raw_cap = c->raw != NULL ? s->label_count : 0;
     }
     if (v == NULL || s->label_count > c->raw_cap) {
-        (void)pl_fail(err, PL_LIMIT, "write request needs more memory than its limit (%zu bytes)",
-                      c->arena->limit_bytes);
+        (void)ingest_fail_memory(c->arena, err);
         return NULL;
     }
     if (remote_write_labels(c->raw, s, err) != PL_OK) {

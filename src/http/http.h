@@ -109,7 +109,7 @@ struct http_server_options {
 struct http_route_choice {
     http_handler_fn handler; /* never NULL: unknown paths get a handler that answers 404 */
     void *handler_arg;
-    uint64_t body_max;        /* longer: 413 with the route's text before the body is read */
+    uint64_t body_max; /* longer: refused before the body is read, by too_large */
     struct worker_pool *pool; /* NULL: the handler runs on the loop and must not block (fixed answers) */
     /* Takes the job in the pool's place and sees to it that it runs once; false: it does not, and resp says why. Called
      * on the loop; must not block. NULL: the pool is asked. */
@@ -121,8 +121,8 @@ struct http_route_choice {
 };
 
 /* Timeouts of 0 take the defaults (head 10 s, body 30 s, write 30 s, idle 2 min); negative ones are off.
- * body_budget_bytes 0: 1 GiB. Binds and starts the loops. PL_IO "listen tcp 127.0.0.1:80: bind: address already in
- * use". */
+ * body_budget_bytes 0: 1 GiB. Binds and starts the loops. PL_CONFLICT "listen tcp 127.0.0.1:80: bind: address
+ * already in use"; PL_IO when it cannot be bound for another reason. */
 PL_MUST_USE pl_status http_server_start(struct http_server **out, const struct http_server_options *o,
                                         struct pl_err *err);
 uint16_t http_server_port(const struct http_server *s);

@@ -234,8 +234,8 @@ static pl_status listen_all(struct http_server *s, struct pl_err *err)
     return PL_OK;
 
 fail:
-    return pl_fail(err, PL_IO, "listen tcp %.*s:%u: bind: %s", PL_STR_ARG(s->o.address), (unsigned)s->o.port,
-                   errno_text(errno));
+    return pl_fail(err, errno == EADDRINUSE ? PL_CONFLICT : PL_IO, "listen tcp %.*s:%u: bind: %s",
+                   PL_STR_ARG(s->o.address), (unsigned)s->o.port, errno_text(errno));
 }
 
 /* ---- start and stop ---- */

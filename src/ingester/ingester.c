@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define ING_LOCK_NAME ".lock~"
+
 METRIC_DEF_GAUGE(m_instance_limits, "cortex_ingester_instance_limits", "Limits of this process, 0 when off.", "limit");
 
 static pl_str own(pl_str s)
@@ -56,11 +58,20 @@ struct ingester *ingester_create(const struct ingester_options *o, struct overri
     pl_mutex_init(&i->lock, PL_RANK_INGESTER);
     pl_cond_init(&i->changed);
     ing__push_init(i);
-    metric_set(METRIC_CELL(m_instance_limits, PL_STR("max_tenants")), (double)o->tenants_max);
-    metric_set(METRIC_CELL(m_instance_limits, PL_STR("max_series")), (double)o->series_max);
-    metric_set(METRIC_CELL(m_instance_limits, PL_STR("max_inflight_push_requests")), (double)o->inflight_push_max);
-    metric_set(METRIC_CELL(m_instance_limits, PL_STR("max_ingestion_rate")), o->ingestion_rate_max);
+    ingester_limits_set(i, &o->instance);
     return i;
+}
+
+void ingester_limits_set(struct ingester *i, const struct ingester_instance_limits *l)
+{
+    atomic_store_explicit(&i->max.tenants_max, l->tenants_max, memory_order_relaxed);
+    atomic_store_explicit(&i->max.series_max, l->series_max, memory_order_relaxed);
+    atomic_store_explicit(&i->max.inflight_push_max, l->inflight_push_max, memory_order_relaxed);
+    atomic_store_explicit(&i->max.ingestion_rate_max, l->ingestion_rate_max, memory_order_relaxed);
+    metric_set(METRIC_CELL(m_instance_limits, PL_STR("max_tenants")), (double)l->tenants_max);
+    metric_set(METRIC_CELL(m_instance_limits, PL_STR("max_series")), (double)l->series_max);
+    metric_set(METRIC_CELL(m_instance_limits, PL_STR("max_inflight_push_requests")), (double)l->inflight_push_max);
+    metric_set(METRIC_CELL(m_instance_limits, PL_STR("max_ingestion_rate")), l->ingestion_rate_max);
 }
 
 void ingester_destroy(struct ingester *i)
@@ -88,7 +99,8 @@ static pl_status make_dirs(char *path, struct pl_err *err)
         }
         *at = '\0';
         if (mkdir(path, 0777) != 0 && errno != EEXIST) {
-            return pl_fail(err, PL_IO, "make data folder %s: %s", path, strerror(errno));
+            return pl_fail(err, PL_IO, "cannot make the data folder %s: %s (-blocks-storage.tsdb.dir)", path,
+                           strerror(errno));
         }
         *at = c;
         if (c == '\0') {
@@ -106,12 +118,13 @@ static pl_status fail_locked(int fd, const char *path, struct pl_err *err)
         pid[n] = '\0';
         pid[strspn(pid, "0123456789")] = '\0';
     }
-    return pl_fail(err, PL_CONFLICT, "the data folder is in use: %s is locked by process %s", path,
+    return pl_fail(err, PL_CONFLICT,
+                   "the data folder is in use: %s is locked by process %s (-blocks-storage.tsdb.dir)", path,
                    pid[0] != '\0' ? pid : "(unknown)");
 }
 
 /* One process per data folder: each tenant's store is locked too, but two processes that took half of the tenants each
- * would be worse than one that refuses to start. */
+ * would be worse than one that refuses to start. The file's name is none that a tenant can have. */
 static pl_status lock_dir(struct ingester *i, const char *dir, struct pl_err *err)
 {
     struct pl_buf path;
@@ -119,11 +132,12 @@ static pl_status lock_dir(struct ingester *i, const char *dir, struct pl_err *er
     int fd;
 
     pl_buf_init(&path, 0);
-    pl_buf_printf(&path, "%s/lock", dir);
+    pl_buf_printf(&path, "%s/" ING_LOCK_NAME, dir);
     pl_buf_byte(&path, '\0');
     fd = open(path.p, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (fd < 0) {
-        st = pl_fail(err, PL_IO, "open %s: %s", path.p, strerror(errno));
+        st = pl_fail(err, PL_IO, "cannot use the data folder: open %s: %s (-blocks-storage.tsdb.dir)", path.p,
+                     strerror(errno));
     } else if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         st = fail_locked(fd, path.p, err);
         (void)close(fd);
@@ -148,23 +162,50 @@ static void set_service(struct ingester *i, enum ing_service s)
     pl_mutex_unlock(&i->lock);
 }
 
+/* A relative path says nothing to whoever does not know where the process was started. */
+static void absolute(struct pl_buf *out, pl_str dir)
+{
+    char cwd[4096];
+
+    pl_buf_init(out, 0);
+    if (dir.p[0] != '/' && getcwd(cwd, sizeof(cwd)) != NULL) {
+        pl_buf_printf(out, "%s/", cwd);
+        dir = pl_str_starts(dir, PL_STR("./")) ? pl_str_sub(dir, 2, dir.n) : dir;
+    }
+    pl_buf_str(out, dir);
+    pl_buf_byte(out, '\0');
+}
+
+pl_status ingester_claim(struct ingester *i, struct pl_err *err)
+{
+    struct pl_buf dir;
+    pl_status st;
+
+    PL_ASSERT(i->service == ING_NEW && i->lock_fd < 0);
+    if (i->o.dir.n == 0) {
+        return pl_fail(err, PL_INVALID, "the ingester needs a data folder (-blocks-storage.tsdb.dir)");
+    }
+    absolute(&dir, i->o.dir);
+    st = make_dirs(dir.p, err);
+    if (st == PL_OK) {
+        st = lock_dir(i, dir.p, err);
+    }
+    pl_buf_fini(&dir);
+    return st;
+}
+
 pl_status ingester_start(struct ingester *i, struct pl_err *err)
 {
-    char *dir = pl_str_dup(i->o.dir);
-    pl_status st = pl_fail(err, PL_INVALID, "the ingester needs a data folder (blocks-storage.tsdb.dir)");
+    pl_status st = PL_OK;
 
     PL_ASSERT(i->service == ING_NEW);
-    if (dir[0] != '\0') {
-        set_service(i, ING_STARTING);
-        st = make_dirs(dir, err);
+    if (i->lock_fd < 0) {
+        st = ingester_claim(i, err);
     }
-    if (st == PL_OK) {
-        st = lock_dir(i, dir, err);
-    }
+    set_service(i, ING_STARTING);
     if (st == PL_OK) {
         st = ing__tenants_open(i, err);
     }
-    pl_free(dir);
     if (st == PL_OK) {
         set_service(i, ING_RUNNING);
         ing__maintain_start(i);
@@ -172,6 +213,13 @@ pl_status ingester_start(struct ingester *i, struct pl_err *err)
         ingester_stop(i);
     }
     return st;
+}
+
+void ingester_abandon(struct ingester *i)
+{
+    pl_mutex_lock(&i->lock);
+    i->abandoned = true;
+    pl_mutex_unlock(&i->lock);
 }
 
 void ingester_stop(struct ingester *i)

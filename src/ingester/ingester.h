@@ -14,13 +14,15 @@
 #include "tsdb/tsdb.h"
 
 struct ingester;
+/* Limits of this process, 0: off. */
+struct ingester_instance_limits {
+    uint64_t tenants_max, series_max, inflight_push_max;
+    double ingestion_rate_max;
+};
 struct ingester_options {
     pl_str dir; /* blocks_storage.tsdb.dir; one folder per tenant */
     struct tsdb_options tsdb;
-    uint64_t tenants_max; /* instance limit, 0: off */
-    uint64_t series_max;  /* instance limit, 0: off */
-    uint64_t inflight_push_max;
-    double ingestion_rate_max;
+    struct ingester_instance_limits instance;
     int64_t compaction_interval_ns;
     int64_t head_idle_timeout_ns; /* head_compaction_idle_timeout */
     int64_t metadata_retain_ns;
@@ -29,9 +31,17 @@ struct ingester_options {
 };
 
 struct ingester *ingester_create(const struct ingester_options *o, struct overrides *limits);
-/* PL_BLOCKING. Opens the tenants on disk. Fails only when the data folder itself cannot be used. */
+/* Makes and locks the data folder, so that a node that cannot have it ends before it listens. PL_IO, or PL_CONFLICT when
+ * another process has it. */
+PL_MUST_USE pl_status ingester_claim(struct ingester *i, struct pl_err *err);
+/* PL_BLOCKING. Opens the tenants on disk; claims the data folder first where that was not done. Fails only when the data
+ * folder itself cannot be used, and with PL_CANCELED after ingester_abandon. */
 PL_MUST_USE pl_status ingester_start(struct ingester *i, struct pl_err *err);
+/* An ingester_start that runs in another thread opens no further store. One whose log is being replayed is finished. */
+void ingester_abandon(struct ingester *i);
 void ingester_stop(struct ingester *i); /* refuses pushes, closes all stores */
+/* Other limits from now on (the runtime config's ingester_limits). */
+void ingester_limits_set(struct ingester *i, const struct ingester_instance_limits *l);
 void ingester_destroy(struct ingester *i);
 struct ingest_port *ingester_ingest_port(struct ingester *i);
 struct query_port *ingester_query_port(struct ingester *i);

@@ -110,7 +110,12 @@ struct ingester {
     struct ing_tenant *all;
     uint64_t tenant_count, open_count;
     enum ing_service service;
-    int lock_fd; /* of the data folder; -1 */
+    bool abandoned; /* under lock: open no further store */
+    int lock_fd;    /* of the data folder; -1 */
+    struct {        /* the instance limits in force; plain numbers that any push reads */
+        _Atomic uint64_t tenants_max, series_max, inflight_push_max;
+        _Atomic double ingestion_rate_max;
+    } max;
     _Atomic uint64_t inflight;
     _Atomic int64_t series; /* of all heads; corrected by each tick */
     struct ing_rate rate;

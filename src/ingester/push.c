@@ -32,10 +32,13 @@ struct ingest_session {
 
 static pl_status check_instance(struct ingester *i, uint64_t inflight, struct pl_err *err)
 {
-    if (i->o.inflight_push_max > 0 && inflight > i->o.inflight_push_max) {
+    const uint64_t inflight_max = atomic_load_explicit(&i->max.inflight_push_max, memory_order_relaxed);
+    const double rate_max = atomic_load_explicit(&i->max.ingestion_rate_max, memory_order_relaxed);
+
+    if (inflight_max > 0 && inflight > inflight_max) {
         return pl_fail(err, PL_INTERNAL, MSG_INFLIGHT);
     }
-    if (i->o.ingestion_rate_max > 0 && ing__rate_get(&i->rate) >= i->o.ingestion_rate_max) {
+    if (rate_max > 0 && ing__rate_get(&i->rate) >= rate_max) {
         return pl_fail(err, PL_INTERNAL, MSG_RATE);
     }
     return PL_OK;
@@ -129,12 +132,13 @@ struct room {
 
 static void room_in_instance(struct room *r, const struct ingester *i, const struct ing_tenant *t)
 {
+    const uint64_t max = atomic_load_explicit(&i->max.series_max, memory_order_relaxed);
     struct tsdb_stats stats;
     int64_t others;
 
     r->memory = pl_memory_state() != PL_MEMORY_FINE;
     r->series = INT64_MAX;
-    if (i->o.series_max == 0 && !r->memory) {
+    if (max == 0 && !r->memory) {
         return;
     }
     tsdb_stats_get(t->db, &stats);
@@ -143,7 +147,7 @@ static void room_in_instance(struct room *r, const struct ingester *i, const str
         return;
     }
     others = atomic_load_explicit(&i->series, memory_order_relaxed) - (int64_t)stats.series;
-    r->series = PL_MAX((int64_t)i->o.series_max - PL_MAX(others, 0), 0);
+    r->series = PL_MAX((int64_t)max - PL_MAX(others, 0), 0);
 }
 
 static pl_status fail_room(const struct room *r, struct pl_err *err)
@@ -350,7 +354,7 @@ static pl_status session_append(struct ingest_session *s, const struct ingest_ba
         return fail_room(&room, err); /* not even one, and a limit of 0 would mean none */
     }
     if (!copy_batch(&batch, b, a)) {
-        return pl_fail(err, PL_LIMIT, "write request needs more memory than its limit (%zu bytes)", a->limit_bytes);
+        return ingest_fail_memory(a, err);
     }
     batch.series_max = (uint64_t)(instance_limited ? room.series : own);
     batch.series_per_metric_max = (uint64_t)series_max(max.metric);

@@ -8,6 +8,8 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 enum { OPEN_THREADS_MAX = 4, PROGRESS_S = 3, RETRY_FIRST_S = 10, RETRY_MAX_S = 600 };
@@ -144,6 +146,7 @@ static pl_status check_running_locked(const struct ingester *i, struct pl_err *e
 static pl_status pin_locked(struct ing_tenant **out, bool *mine, struct ingester *i, pl_str name,
                             struct ing_tenant **made, struct pl_err *err)
 {
+    const uint64_t tenants_max = atomic_load_explicit(&i->max.tenants_max, memory_order_relaxed);
     struct ing_tenant *t;
 
     *mine = false;
@@ -156,7 +159,7 @@ static pl_status pin_locked(struct ing_tenant **out, bool *mine, struct ingester
         pl_cond_wait(&i->changed, &i->lock);
     }
     if (t == NULL) {
-        if (i->o.tenants_max > 0 && i->tenant_count >= i->o.tenants_max) {
+        if (tenants_max > 0 && i->tenant_count >= tenants_max) {
             return pl_fail(err, PL_INTERNAL, MSG_TENANTS);
         }
         if (*made != NULL) {
@@ -289,12 +292,19 @@ struct ing_tenant *ing__tenants_next(struct ingester *i, struct ing_tenant *t)
 
 /* ---- at start ---- */
 
-/* Leaves out what no tenant can be called: lost+found, hidden folders. */
-static bool may_be_tenant(const char *name)
+/* Leaves out what no tenant can be called (lost+found), and hidden folders that hold no log: a tenant may be called .x,
+ * but so may a snapshot folder of the file system. */
+static bool may_be_tenant(int parent, const char *name)
 {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!-_.*'()";
+    char wal[NAME_MAX + sizeof("/wal")];
+    struct stat info;
 
-    return name[0] != '.' && name[strspn(name, allowed)] == '\0';
+    if (name[strspn(name, allowed)] != '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
+        return false;
+    }
+    (void)snprintf(wal, sizeof(wal), "%s%s", name, name[0] == '.' ? "/wal" : "");
+    return fstatat(parent, wal, &info, 0) == 0 && S_ISDIR(info.st_mode);
 }
 
 /* Lists the tenants found on disk as ING_OPENING. */
@@ -311,8 +321,7 @@ static pl_status list_tenants(struct ingester *i, struct pl_err *err)
         return st;
     }
     while ((e = readdir(dir)) != NULL) {
-        struct stat info;
-        if (!may_be_tenant(e->d_name) || fstatat(dirfd(dir), e->d_name, &info, 0) != 0 || !S_ISDIR(info.st_mode)) {
+        if (!may_be_tenant(dirfd(dir), e->d_name)) {
             continue;
         }
         struct ing_tenant *t = tenant_create(i, pl_str_c(e->d_name));
@@ -338,12 +347,17 @@ static void open_some(void *arg)
 {
     struct opening *o = arg;
     struct ing_tenant *t;
+    bool abandoned;
 
     for (;;) {
         struct pl_err err = {.status = PL_OK};
         pl_mutex_lock(&o->i->lock);
         t = o->next;
         o->next = t != NULL ? t->all_next : NULL;
+        abandoned = o->i->abandoned;
+        if (t != NULL && abandoned) {
+            t->state = ING_CLOSED;
+        }
         if (t == NULL) {
             o->running--;
             pl_cond_broadcast(&o->i->changed);
@@ -351,6 +365,9 @@ static void open_some(void *arg)
         pl_mutex_unlock(&o->i->lock);
         if (t == NULL) {
             return;
+        }
+        if (abandoned) {
+            continue;
         }
         if (open_store(o->i, t, &err) == PL_CONFLICT) {
             pl_mutex_lock(&o->i->lock);
@@ -386,6 +403,7 @@ pl_status ing__tenants_open(struct ingester *i, struct pl_err *err)
     struct pl_thread threads[OPEN_THREADS_MAX];
     int64_t log_ns;
     uint32_t n;
+    bool abandoned;
 
     PL_TRY(list_tenants(i, err));
     o.next = i->all;
@@ -404,6 +422,7 @@ pl_status ing__tenants_open(struct ingester *i, struct pl_err *err)
             pl_mutex_lock(&i->lock);
         }
     }
+    abandoned = i->abandoned;
     pl_mutex_unlock(&i->lock);
     for (uint32_t k = 0; k < n; k++) {
         pl_thread_join(&threads[k]);
@@ -414,7 +433,7 @@ pl_status ing__tenants_open(struct ingester *i, struct pl_err *err)
         }
         return PL_CONFLICT;
     }
-    return PL_OK;
+    return abandoned ? pl_fail(err, PL_CANCELED, MSG_STOPPING) : PL_OK;
 }
 
 /* ---- at the end ---- */

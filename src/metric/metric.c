@@ -417,3 +417,15 @@ void metric_walk(void (*fn)(void *arg, const struct metric_sample *s), void *arg
     }
     pl_free(cells.v);
 }
+
+void metric_walk_families(void (*fn)(void *arg, const struct metric_family *f), void *arg)
+{
+    struct metric_family *fams[FAMILIES_MAX];
+    size_t n = snapshot(fams);
+
+    for (size_t i = 0; i < n; i++) {
+        if (atomic_load_explicit(&fams[i]->cells, memory_order_acquire) != NULL) {
+            fn(arg, fams[i]);
+        }
+    }
+}

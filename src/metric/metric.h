@@ -89,5 +89,7 @@ struct metric_sample {
     double value;
 };
 void metric_walk(void (*fn)(void *arg, const struct metric_sample *s), void *arg);
+/* Walks the families that have cells, sorted by name. */
+void metric_walk_families(void (*fn)(void *arg, const struct metric_family *f), void *arg);
 
 #endif

@@ -1,7 +1,14 @@
 /* ports/ingest.h - how a distributor hands samples to an ingester, in process or (later) over RPC.
  *
  * A push is: begin (opens or makes the tenant's store and pins its series), resolve, append, end. One thread runs it.
- * Errors of begin and append carry the client's text and status (ingester/messages.h).
+ *
+ * Lifetime: the port lives as long as its ingester. A session lives from begin to end, and end must follow every begin
+ * that returned PL_OK, soon: while it is open no series of the tenant is removed and its store is not closed. Refs are
+ * valid within their session only. A batch, its labels and texts are borrowed during append; nothing of them is kept.
+ * Failures: begin fails with PL_UNAVAILABLE while the ingester starts or memory is short, PL_INTERNAL for instance
+ * limits, a broken store and while it stops; append with PL_INVALID when samples were refused (the others are stored),
+ * PL_LIMIT when the arena is too small, PL_IO when the log could not be written (nothing is acknowledged). Errors carry
+ * the client's text (ingester/messages.h). resolve, end and forget cannot fail.
  */
 #ifndef PL_PORTS_INGEST_H
 #define PL_PORTS_INGEST_H
@@ -66,5 +73,11 @@ struct ingest_port_ops {
 struct ingest_port {
     const struct ingest_port_ops *ops;
 };
+
+/* What every part of a push says when its arena is full. */
+static inline pl_status ingest_fail_memory(const struct pl_arena *a, struct pl_err *err)
+{
+    return pl_fail(err, PL_LIMIT, "write request needs more memory than its limit (%zu bytes)", a->limit_bytes);
+}
 
 #endif

@@ -1,4 +1,11 @@
-/* ports/query.h - where a querier finds a tenant's data and metadata, in process or (later) over RPC. */
+/* ports/query.h - where a querier finds a tenant's data and metadata, in process or (later) over RPC.
+ *
+ * Lifetime: the port lives as long as its ingester. What an operation hands out lives in the arena it was given: a
+ * source pins the tenant's store until that arena is reset or ended, so arenas end before the ingester stops; lists and
+ * their texts are copies. Threads: any; an arena belongs to one.
+ * Failures: PL_UNAVAILABLE while the tenant's store is being opened (an empty answer would be a wrong one), PL_INTERNAL
+ * when it could not be opened, PL_LIMIT when the arena is too small. An unknown tenant is not a failure: no data.
+ */
 #ifndef PL_PORTS_QUERY_H
 #define PL_PORTS_QUERY_H
 

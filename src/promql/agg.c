@@ -124,7 +124,22 @@ static void fold_sum(struct group *g, const double *restrict v, size_t n)
 }
 
 /* ---- sum and avg of histograms. A step that met floats and histograms has no result: its fold only remembers that.
- * Float folds go on beside, so the first one of a step is known by `value`. ---- */
+ * Float folds go on beside, so a step that met floats is known by `value`. ---- */
+
+static pl_status fold_begin(struct agg_op *o, struct group *g, const struct hist *h, size_t i, struct pl_err *err)
+{
+    struct op *op = &o->op;
+    struct hist_fold *f = pl_arena_zero_try(op->x->arena, sizeof(*f));
+
+    PQ_TRY_ALLOC(op, f);
+    if (pq_is_absent(g->value[i])) {
+        PL_TRY(pq__hist_fold_begin(f, op, op->x->arena, h, o->kind == PQ_AGG_AVG, err));
+    } else {
+        f->mixed = true; /* COMPAT: after a float Prometheus looks at no histogram of the step any more */
+    }
+    g->hists[i] = f;
+    return PL_OK;
+}
 
 /* The steps of c that hold histograms. Samples of one step come in the order of the series. */
 static pl_status fold_hists(struct agg_op *o, struct group *g, const struct column *c, struct pl_err *err)
@@ -138,23 +153,21 @@ static pl_status fold_hists(struct agg_op *o, struct group *g, const struct colu
     for (size_t i = 0; i < op->grid.n; i++) {
         struct hist_fold *f = g->hists[i];
 
-        if (c->h[i] == NULL || (f != NULL && f->incompatible)) {
+        if (c->h[i] == NULL || (f != NULL && (f->incompatible || f->mixed))) {
             continue;
         }
-        if (f != NULL) {
-            PL_TRY(pq__hist_fold_add(f, op, c->h[i], f->count + 1, err));
-            if (f->incompatible) {
-                pq__note(op->x, false, op->node->agg.expr->pos,
-                         "vector contains a mix of histograms with exponential and custom buckets schemas for metric "
-                         "name \"%.*s\"",
-                         PL_STR_ARG(labels_get(c->labels, LABEL_METRIC_NAME)));
-            }
+        if (f == NULL) {
+            PL_TRY(fold_begin(o, g, c->h[i], i, err));
             continue;
         }
-        f = pl_arena_zero_try(op->x->arena, sizeof(*f));
-        PQ_TRY_ALLOC(op, f);
-        PL_TRY(pq__hist_fold_begin(f, op, op->x->arena, c->h[i], o->kind == PQ_AGG_AVG, err));
-        g->hists[i] = f;
+        PL_TRY(pq__hist_fold_add(f, op, c->h[i], f->count + 1, err));
+        if (f->incompatible) {
+            f->mixed = !pq_is_absent(g->value[i]); /* COMPAT: floats that come later are not looked at */
+            pq__note_named(op->x, false, op->node->agg.expr->pos,
+                           "vector contains a mix of histograms with exponential and custom buckets schemas for metric "
+                           "name ",
+                           labels_get(c->labels, LABEL_METRIC_NAME));
+        }
     }
     return PL_OK;
 }
@@ -173,15 +186,15 @@ static pl_status finish_hists(struct agg_op *o, struct group *g, struct column *
         if (f == NULL) {
             continue;
         }
-        if (!pq_is_absent(g->value[i])) {
-            pq__note(op->x, false, pos, "encountered a mix of histograms and floats for aggregation");
-            g->value[i] = pq_absent();
-            continue;
-        }
+        f->mixed = f->mixed || (!f->incompatible && !pq_is_absent(g->value[i]));
+        g->value[i] = pq_absent();
         if (f->reconciled) {
             pq__hist_fold_notes(&(struct hist_fold){.reconciled = true}, op->x, pos);
         }
-        if (f->incompatible) {
+        if (f->mixed) {
+            pq__note(op->x, false, pos, "encountered a mix of histograms and floats for aggregation");
+        }
+        if (f->mixed || f->incompatible) {
             continue;
         }
         pq__hist_fold_notes(f, op->x, pos);

@@ -22,6 +22,7 @@ struct pq_query {
     int64_t lookback_ms;        /* 300000 by default */
     int64_t default_step_ms;    /* of subqueries without a step; 60000 by default */
     uint64_t samples_max;       /* -querier.max-samples; 0: none */
+    uint64_t subquery_steps_max; /* of one subquery: -querier.max-subquery-steps; 0: none */
     int64_t deadline_mono_ns;   /* 0: none */
     const _Atomic bool *cancel; /* NULL: not cancellable */
     const _Atomic bool *stop;   /* NULL, or becomes true when an operator ends the query: PL_CANCELED too */

@@ -10,22 +10,10 @@
 /* histogram_quantile, histogram_quantiles and histogram_fraction: over native histograms, and over classic buckets,
  * where series that differ in "le" only form one histogram. Rules: spec prometheus.md 4.4. */
 
-#define SMALL_DELTA 1e-12 /* relative differences below this between neighbours are rounding, not data */
-
-struct bucket {
-    double bound, count;
-};
-
 struct bucket_column {
     double bound;
     const double *v;
     uint32_t order; /* of arrival: keeps the sort stable */
-};
-
-/* A column with native histograms. */
-struct native_column {
-    const struct hist **h;
-    struct native_column *next;
 };
 
 struct histogram {
@@ -33,7 +21,8 @@ struct histogram {
     pl_str name;
     struct bucket_column *b;
     size_t n, cap;
-    struct native_column *native;
+    double *native; /* what comes of native histograms: grid.n values for each round; NULL: there are none */
+    uint8_t *said;  /* enum hist_nan of each of them; NULL: nothing to say */
 };
 
 /* The values of a scalar argument; which of its distinct values each step has. */
@@ -50,152 +39,17 @@ struct histogram_op {
     struct quantile_arg arg[PQ_ARGS_MAX + 8];
     uint32_t arg_first, arg_count; /* scalar arguments: call.args[arg_first ...] */
     uint32_t vector_arg;
+    uint32_t rounds; /* histogram_quantiles: one for each quantile; else 1 */
     int func;
     struct pq_pos pos; /* of the vector argument */
     struct keytab keys;
     struct histogram *h;
     size_t h_cap;
-    struct bucket *scratch;
+    struct hist_classic_bucket *scratch;
     struct batch result;
     size_t result_cap, at;
     bool done;
 };
-
-/* Joins buckets of equal bounds; they must be sorted. */
-static size_t buckets_join(struct bucket *b, size_t n)
-{
-    size_t to = 0;
-
-    for (size_t i = 1; i < n; i++) {
-        if (b[i].bound == b[to].bound) {
-            b[to].count += b[i].count;
-        } else {
-            b[++to] = b[i];
-        }
-    }
-    return to + 1;
-}
-
-static bool nearly_equal(double a, double b)
-{
-    static const double normal_min = 2.2250738585072014e-308, max = 1.7976931348623157e308;
-    double sum = fabs(a) + fabs(b), diff = fabs(a - b);
-
-    if (a == 0 || b == 0 || sum < normal_min) {
-        return diff < SMALL_DELTA * normal_min;
-    }
-    return diff / go_min(sum, max) < SMALL_DELTA;
-}
-
-static struct monotonic_fix buckets_fix(struct bucket *b, size_t n)
-{
-    struct monotonic_fix fix = {.bound_min = INFINITY, .bound_max = -INFINITY};
-    double prev = b[0].count;
-
-    for (size_t i = 1; i < n; i++) {
-        double count = b[i].count;
-
-        if (count == prev) {
-            continue;
-        }
-        if (nearly_equal(prev, count) || (isnan(prev) && isnan(count))) {
-            b[i].count = prev;
-        } else if (count < prev) {
-            b[i].count = prev;
-            fix.forced = true;
-            fix.bound_min = PL_MIN(fix.bound_min, b[i].bound);
-            fix.bound_max = PL_MAX(fix.bound_max, b[i].bound);
-            fix.diff_max = PL_MAX(fix.diff_max, prev - count);
-        } else {
-            prev = count;
-        }
-    }
-    return fix;
-}
-
-/* n >= 1 sorted buckets. */
-static double bucket_quantile(double q, struct bucket *b, size_t n, struct monotonic_fix *fix)
-{
-    double rank, start = 0, count;
-    size_t lo = 0, hi;
-
-    *fix = (struct monotonic_fix){0};
-    if (isnan(q)) {
-        return pq_nan();
-    }
-    if (q < 0 || q > 1) {
-        return q < 0 ? -INFINITY : INFINITY;
-    }
-    if (b[n - 1].bound != HUGE_VAL) {
-        return pq_nan();
-    }
-    n = buckets_join(b, n);
-    *fix = buckets_fix(b, n);
-    if (n < 2 || b[n - 1].count == 0) {
-        return pq_nan();
-    }
-    rank = q * b[n - 1].count;
-    for (hi = n - 1; lo < hi;) {
-        size_t mid = lo + (hi - lo) / 2;
-
-        if (b[mid].count >= rank) {
-            hi = mid;
-        } else {
-            lo = mid + 1;
-        }
-    }
-    if (lo == n - 1) {
-        return b[n - 2].bound;
-    }
-    if (lo == 0 && b[0].bound <= 0) {
-        return b[0].bound;
-    }
-    count = b[lo].count;
-    if (lo > 0) {
-        start = b[lo - 1].bound;
-        count -= b[lo - 1].count;
-        rank -= b[lo - 1].count;
-    }
-    return start + (b[lo].bound - start) * (rank / count);
-}
-
-/* How many observations lie at or below `at`; n sorted, joined buckets that end in +Inf. */
-static double bucket_rank(const struct bucket *b, size_t n, double at)
-{
-    double rank = 0, lower = b[0].bound <= 0 ? -INFINITY : 0;
-
-    for (size_t i = 0; i < n; i++) {
-        if (i > 0) {
-            lower = b[i - 1].bound;
-        }
-        if (lower >= at) {
-            return rank;
-        }
-        if (b[i].bound > at) {
-            return isinf(lower) ? b[i].count : rank + (b[i].count - rank) * (at - lower) / (b[i].bound - lower);
-        }
-        rank = b[i].count;
-    }
-    return b[n - 1].count;
-}
-
-static double bucket_fraction(double from, double to, struct bucket *b, size_t n)
-{
-    double total;
-
-    if (b[n - 1].bound != HUGE_VAL) {
-        return pq_nan();
-    }
-    n = buckets_join(b, n);
-    total = b[n - 1].count;
-    if (total == 0 || isnan(from) || isnan(to)) {
-        return pq_nan();
-    }
-    if (from >= to) {
-        return 0;
-    }
-    return (go_min(bucket_rank(b, n, to), total) - go_min(bucket_rank(b, n, from), total)) / total;
-}
 
 /* ---- gathering ---- */
 
@@ -253,29 +107,67 @@ static pl_status histogram_of(struct histogram **out, struct histogram_op *o, co
     return PL_OK;
 }
 
+/* ---- native histograms: they become numbers at once, for they are large and go with their batch ---- */
+
+static pl_status native_begin(struct histogram_op *o, struct histogram *h, struct pl_err *err)
+{
+    size_t n = o->op.grid.n * o->rounds;
+
+    h->native = pl_arena_new_array_try(o->op.x->arena, double, n);
+    PQ_TRY_ALLOC(&o->op, h->native);
+    pq__fill_absent(h->native, n);
+    return PL_OK;
+}
+
+static pl_status native_value(struct histogram_op *o, struct histogram *to, const struct hist *h, size_t step,
+                              uint32_t arg, struct pl_err *err)
+{
+    size_t at = arg * o->op.grid.n + step;
+    enum hist_nan said;
+
+    to->native[at] = o->func == PQ_FN_HISTOGRAM_FRACTION
+                         ? pq__hist_fraction(o->arg[0].v[step], o->arg[1].v[step], h, &said)
+                         : pq__hist_quantile(o->arg[arg].v[step], h, &said);
+    if (said == HIST_NAN_NONE) {
+        return PL_OK;
+    }
+    if (to->said == NULL) {
+        to->said = pl_arena_new_array_try(o->op.x->arena, uint8_t, o->op.grid.n * o->rounds);
+        PQ_TRY_ALLOC(&o->op, to->said);
+    }
+    to->said[at] = (uint8_t)said;
+    return PL_OK;
+}
+
 static pl_status native_add(struct histogram_op *o, const struct column *c, struct pl_err *err)
 {
-    struct native_column *native = pl_arena_alloc_try(o->op.x->arena, sizeof(*native));
     struct histogram *h = NULL;
     bool added = false;
 
-    PQ_TRY_ALLOC(&o->op, native);
     pq__key_all(&o->op.x->text, c->labels);
     PL_TRY(histogram_put(&h, &added, o, err));
     if (added) {
         *h = (struct histogram){.labels = c->labels, .name = labels_get(c->labels, LABEL_METRIC_NAME)};
     }
-    *native = (struct native_column){.h = c->h, .next = h->native};
-    h->native = native;
+    if (h->native == NULL) {
+        PL_TRY(native_begin(o, h, err));
+    }
+    for (size_t i = 0; i < o->op.grid.n; i++) {
+        for (uint32_t arg = 0; c->h[i] != NULL && arg < o->rounds; arg++) {
+            PL_TRY(native_value(o, h, c->h[i], i, arg, err));
+        }
+    }
     return PL_OK;
 }
+
+/* ---- classic ones: columns of buckets ---- */
 
 static pl_status bucket_add(struct histogram_op *o, const struct column *c, struct pl_err *err)
 {
     struct exec *x = o->op.x;
     pl_str le = labels_get(c->labels, PL_STR("le"));
     struct histogram *h = NULL;
-    double bound;
+    double bound, *v;
 
     if (!float_parse(le, &bound)) {
         pq__note_bad_bucket(x, o->pos, le,
@@ -294,7 +186,10 @@ static pl_status bucket_add(struct histogram_op *o, const struct column *c, stru
         h->b = grown;
         h->cap = cap;
     }
-    h->b[h->n] = (struct bucket_column){.bound = bound, .v = c->v, .order = (uint32_t)h->n};
+    v = pl_arena_new_array_try(x->arena, double, o->op.grid.n);
+    PQ_TRY_ALLOC(&o->op, v);
+    memcpy(v, c->v, o->op.grid.n * sizeof(*v));
+    h->b[h->n] = (struct bucket_column){.bound = bound, .v = v, .order = (uint32_t)h->n};
     h->n++;
     return PL_OK;
 }
@@ -306,37 +201,23 @@ static size_t buckets_at(struct histogram_op *o, const struct histogram *h, size
 
     for (size_t i = 0; i < h->n; i++) {
         if (!pq_is_absent(h->b[i].v[step])) {
-            o->scratch[n++] = (struct bucket){.bound = h->b[i].bound, .count = h->b[i].v[step]};
+            o->scratch[n++] = (struct hist_classic_bucket){.bound = h->b[i].bound, .count = h->b[i].v[step]};
         }
     }
     return n;
 }
 
-static const struct hist *native_at(const struct histogram *h, size_t step)
-{
-    for (const struct native_column *n = h->native; n != NULL; n = n->next) {
-        if (n->h[step] != NULL) {
-            return n->h[step];
-        }
-    }
-    return NULL;
-}
-
-static double native_value(struct histogram_op *o, const struct hist *h, pl_str name, size_t step, uint32_t arg)
+static void note_nan(struct histogram_op *o, uint8_t said, pl_str name)
 {
     static const char *const texts[] = {
         [HIST_NAN_RESULT] = "input to histogram_quantile has NaN observations, result is NaN",
         [HIST_NAN_SKEW] = "input to histogram_quantile has NaN observations, result is skewed higher",
         [HIST_NAN_FRACTION] = "input to histogram_fraction has NaN observations, which are excluded from all fractions",
     };
-    enum hist_nan said;
-    double v = o->func == PQ_FN_HISTOGRAM_FRACTION ? pq__hist_fraction(o->arg[0].v[step], o->arg[1].v[step], h, &said)
-                                                   : pq__hist_quantile(o->arg[arg].v[step], h, &said);
 
     if (said != HIST_NAN_NONE) {
         pq__note_for_metric(o->op.x, true, o->pos, texts[said], name);
     }
-    return v;
 }
 
 static double classic_value(struct histogram_op *o, size_t n, pl_str name, size_t step, uint32_t arg)
@@ -345,9 +226,9 @@ static double classic_value(struct histogram_op *o, size_t n, pl_str name, size_
     double v;
 
     if (o->func == PQ_FN_HISTOGRAM_FRACTION) {
-        return bucket_fraction(o->arg[0].v[step], o->arg[1].v[step], o->scratch, n);
+        return pq__bucket_fraction(o->arg[0].v[step], o->arg[1].v[step], o->scratch, n);
     }
-    v = bucket_quantile(o->arg[arg].v[step], o->scratch, n, &fix);
+    v = pq__bucket_quantile(o->arg[arg].v[step], o->scratch, n, &fix);
     if (fix.forced) {
         pq__note_monotonic(o->op.x, o->pos, name, &fix, grid_at(o->op.grid, step));
     }
@@ -358,15 +239,16 @@ static double classic_value(struct histogram_op *o, size_t n, pl_str name, size_
 static double histogram_value(struct histogram_op *o, const struct histogram *h, size_t step, uint32_t arg)
 {
     pl_str name = o->op.x->q->delayed_name_removal ? h->name : PL_STR_NULL;
-    const struct hist *native = native_at(h, step);
-    size_t n = buckets_at(o, h, step);
+    size_t at = arg * o->op.grid.n + step, n = buckets_at(o, h, step);
+    bool native = h->native != NULL && !pq_is_absent(h->native[at]);
 
-    if (native != NULL && n > 0) {
+    if (native && n > 0) {
         pq__note_for_metric(o->op.x, false, o->pos, "vector contains a mix of classic and native histograms", name);
         return pq_absent();
     }
-    if (native != NULL) {
-        return native_value(o, native, name, step, arg);
+    if (native) {
+        note_nan(o, h->said != NULL ? h->said[at] : HIST_NAN_NONE, name);
+        return h->native[at];
     }
     return n > 0 ? classic_value(o, n, name, step, arg) : pq_absent();
 }
@@ -483,13 +365,19 @@ static pl_status histogram_input(struct histogram_op *o, struct pl_err *err)
     size_t most = 0;
     struct batch in;
 
-    PL_TRY(pq__drain(o->child, &in, err));
-    for (size_t i = 0; i < in.n; i++) {
-        if (in.col[i].h != NULL) {
-            PL_TRY(native_add(o, &in.col[i], err));
+    for (;;) {
+        PL_TRY(pq__next(o->child, &in, err));
+        if (in.n == 0) {
+            break;
         }
-        if (in.col[i].h == NULL || pq__any(in.col[i].v, o->op.grid.n)) {
-            PL_TRY(bucket_add(o, &in.col[i], err));
+        for (size_t i = 0; i < in.n; i++) {
+            PL_TRY(pq__check(o->op.x, err));
+            if (in.col[i].h != NULL) {
+                PL_TRY(native_add(o, &in.col[i], err));
+            }
+            if (in.col[i].h == NULL || pq__any(in.col[i].v, o->op.grid.n)) {
+                PL_TRY(bucket_add(o, &in.col[i], err));
+            }
         }
     }
     for (size_t i = 0; i < o->keys.n; i++) {
@@ -498,7 +386,7 @@ static pl_status histogram_input(struct histogram_op *o, struct pl_err *err)
         }
         most = PL_MAX(most, o->h[i].n);
     }
-    o->scratch = pl_arena_new_array_try(o->op.x->arena, struct bucket, most + 1);
+    o->scratch = pl_arena_new_array_try(o->op.x->arena, struct hist_classic_bucket, most + 1);
     PQ_TRY_ALLOC(&o->op, o->scratch);
     return PL_OK;
 }
@@ -506,7 +394,7 @@ static pl_status histogram_input(struct histogram_op *o, struct pl_err *err)
 static pl_status histogram_run(struct histogram_op *o, struct pl_err *err)
 {
     struct exec *x = o->op.x;
-    uint32_t rounds = o->func == PQ_FN_HISTOGRAM_QUANTILES ? o->arg_count : 1, distinct = 1;
+    uint32_t distinct = 1;
     double **slots;
 
     PL_TRY(histogram_args(o, err));
@@ -516,7 +404,7 @@ static pl_status histogram_run(struct histogram_op *o, struct pl_err *err)
     }
     slots = pl_arena_new_array_try(x->arena, double *, distinct);
     PQ_TRY_ALLOC(&o->op, slots);
-    for (uint32_t arg = 0; arg < rounds; arg++) {
+    for (uint32_t arg = 0; arg < o->rounds; arg++) {
         for (size_t i = 0; i < 2 * o->keys.n; i++) { /* native ones first */
             const struct histogram *h = &o->h[i % o->keys.n];
 
@@ -570,6 +458,7 @@ pl_status pq__make_histogram_call(struct op **out, struct exec *x, const struct 
     o->pos = pq__unparen(n->call.args[o->vector_arg])->pos;
     o->arg_first = many ? 2 : 0;
     o->arg_count = many ? args - 2 : args - 1;
+    o->rounds = many ? o->arg_count : 1;
     PL_ASSERT(o->arg_count <= PL_ARRAY_LEN(o->arg));
     for (uint32_t i = 0; i < o->arg_count; i++) {
         PL_TRY(pq__plan(&o->arg[i].op, x, n->call.args[o->arg_first + i], s, err));

@@ -1,4 +1,4 @@
-/* promql/hist_value.h - numbers out of one native histogram (this folder only). */
+/* promql/hist_value.h - numbers out of one histogram, native or classic (this folder only). */
 #ifndef PL_PROMQL_HIST_VALUE_H
 #define PL_PROMQL_HIST_VALUE_H
 
@@ -12,5 +12,12 @@ double pq__hist_quantile(double q, const struct hist *h, enum hist_nan *said);
 double pq__hist_fraction(double from, double to, const struct hist *h, enum hist_nan *said);
 /* The estimated variance of the observations. */
 double pq__hist_variance(const struct hist *h);
+
+/* Classic: cumulative counts. n >= 1 buckets sorted by bound; they are joined and repaired in place. */
+struct hist_classic_bucket {
+    double bound, count;
+};
+double pq__bucket_quantile(double q, struct hist_classic_bucket *b, size_t n, struct monotonic_fix *fix);
+double pq__bucket_fraction(double from, double to, struct hist_classic_bucket *b, size_t n);
 
 #endif

@@ -61,8 +61,8 @@ struct windows {
     int64_t ts0_ms, ts_step_ms;   /* evaluation times */
     int64_t range_ms;
     int64_t before_ms, after_ms; /* anchored and smoothed: how far the windows reach beyond the range */
-    const double *arg[2]; /* scalar arguments, one value a step; NULL: none */
-    double *scratch;      /* room for 2 * n */
+    const double *arg[2];        /* scalar arguments, one value a step; NULL: none */
+    double *scratch;             /* room for 2 * n */
 };
 
 /* Writes every step's result, absent where there is none. */
@@ -93,8 +93,26 @@ void pq__sort_values(double *v, size_t n); /* NaN first */
 double pq__log(double x);
 double pq__log2(double x);
 double pq__log10(double x);
+double pq__log1p(double x);
+double pq__exp(double x);
 double pq__exp2(double x);
 double pq__pow(double x, double y);
+
+/* ---- kernels_trig.c ---- */
+
+double pq__sin(double x);
+double pq__cos(double x);
+double pq__tan(double x);
+double pq__asin(double x);
+double pq__acos(double x);
+double pq__atan(double x);
+double pq__atan2(double y, double x);
+double pq__sinh(double x);
+double pq__cosh(double x);
+double pq__tanh(double x);
+double pq__asinh(double x);
+double pq__acosh(double x);
+double pq__atanh(double x);
 
 /* a op b of two present values. */
 double pq__arith(enum pq_op op, double l, double r);

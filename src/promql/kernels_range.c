@@ -270,29 +270,97 @@ static void k_predict_linear(const struct windows *w, double *restrict out)
     }
 }
 
-static double smooth_of(const double *v, size_t n, double sf, double tf)
+/* Each sample waits for the one before it, so LANES windows are taken side by side: the same operations in the same
+ * order for each. */
+enum { LANES = 8 };
+
+struct smooth {
+    const double *v[LANES];
+    double sf[LANES], tf[LANES];
+    double s0[LANES], s1[LANES], b[LANES];
+};
+
+static inline void smooth_begin(struct smooth *s, size_t l)
 {
-    double s0 = 0, s1 = v[0], b = v[1] - v[0];
+    const double *v = s->v[l];
 
-    for (size_t i = 1; i < n; i++) {
-        double x = sf * v[i], y;
+    s->b[l] = v[1] - v[0];
+    s->s0[l] = v[0];
+    s->s1[l] = s->sf[l] * v[1] + (1 - s->sf[l]) * (v[0] + s->b[l]);
+}
 
-        if (i > 1) {
-            b = tf * (s1 - s0) + (1 - tf) * b;
-        }
-        y = (1 - sf) * (s1 + b);
-        s0 = s1;
-        s1 = x + y;
+static inline void smooth_sample(struct smooth *s, size_t l, size_t k)
+{
+    double x = s->sf[l] * s->v[l][k], y;
+
+    s->b[l] = s->tf[l] * (s->s1[l] - s->s0[l]) + (1 - s->tf[l]) * s->b[l];
+    y = (1 - s->sf[l]) * (s->s1[l] + s->b[l]);
+    s->s0[l] = s->s1[l];
+    s->s1[l] = x + y;
+}
+
+/* LANES windows from step i on, each of at least two samples. */
+static void smooth_lanes(const struct windows *w, double *restrict out, size_t i)
+{
+    struct smooth s;
+    size_t n[LANES], common = SIZE_MAX;
+
+    for (size_t l = 0; l < LANES; l++) {
+        n[l] = w->hi[i + l] - w->lo[i + l];
+        common = PL_MIN(common, n[l]);
+        s.v[l] = w->v + w->lo[i + l];
+        s.sf[l] = w->arg[0][i + l];
+        s.tf[l] = w->arg[1][i + l];
+        smooth_begin(&s, l);
     }
-    return s1;
+    for (size_t k = 2; k < common; k++) {
+        for (size_t l = 0; l < LANES; l++) {
+            smooth_sample(&s, l, k);
+        }
+    }
+    for (size_t l = 0; l < LANES; l++) {
+        for (size_t k = common; k < n[l]; k++) {
+            smooth_sample(&s, l, k);
+        }
+        out[i + l] = s.s1[l];
+    }
+}
+
+static double smooth_one(const struct windows *w, size_t i)
+{
+    struct smooth s;
+    size_t n = w->hi[i] - w->lo[i];
+
+    s.v[0] = w->v + w->lo[i];
+    s.sf[0] = w->arg[0][i];
+    s.tf[0] = w->arg[1][i];
+    smooth_begin(&s, 0);
+    for (size_t k = 2; k < n; k++) {
+        smooth_sample(&s, 0, k);
+    }
+    return s.s1[0];
+}
+
+static bool lanes_full(const struct windows *w, size_t i)
+{
+    bool full = w->steps - i >= LANES;
+
+    for (size_t l = 0; full && l < LANES; l++) {
+        full = w->hi[i + l] - w->lo[i + l] >= 2;
+    }
+    return full;
 }
 
 static void k_double_exponential(const struct windows *w, double *restrict out)
 {
-    for (size_t i = 0; i < w->steps; i++) {
-        uint32_t lo = w->lo[i], n = w->hi[i] - lo;
-
-        out[i] = n < 2 ? pq_absent() : smooth_of(w->v + lo, n, w->arg[0][i], w->arg[1][i]);
+    for (size_t i = 0; i < w->steps;) {
+        if (lanes_full(w, i)) {
+            smooth_lanes(w, out, i);
+            i += LANES;
+        } else {
+            out[i] = w->hi[i] - w->lo[i] < 2 ? pq_absent() : smooth_one(w, i);
+            i++;
+        }
     }
 }
 

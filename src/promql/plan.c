@@ -261,6 +261,13 @@ pl_status pq__subquery_grid(struct grid *out, int64_t *range_ms, struct when *wh
     if (step <= 0) {
         step = x->q->default_step_ms > 0 ? x->q->default_step_ms : 60000;
     }
+    /* Written-out durations were looked at before; an expression's are known only now. */
+    if (x->q->subquery_steps_max > 0 && range / step > (int64_t)PL_MIN(x->q->subquery_steps_max, (uint64_t)INT64_MAX)) {
+        return pl_fail(err, PL_LIMIT,
+                       "exceeded maximum resolution of %llu points per timeseries in subquery. Try increasing the step "
+                       "size of your subquery (-querier.max-subquery-steps)",
+                       (unsigned long long)x->q->subquery_steps_max);
+    }
     from = pq__ref(*when, parent, 0) - range;
     to = pq__ref(*when, parent, parent.n - 1);
     g = (struct grid){.start_ms = step * (from / step), .step_ms = step};

@@ -4,7 +4,7 @@
 #include "promql/hist_fold.h"
 #include "promql/kernels_rate.h"
 
-enum { CHECK_EVERY = 64 };
+enum { CHECK_EVERY = 256 }; /* histograms looked at between two looks at the deadline */
 
 void pq__range_hist_init(struct range_hist *r, struct op *op, int func, struct pq_pos pos)
 {
@@ -134,6 +134,9 @@ static pl_status fold(struct range_hist *r, struct range_window *w, bool mean, s
 
     PL_TRY(pq__hist_fold_begin(&f, r->op, &r->scratch, r->h[w->lo], mean, err));
     for (size_t i = w->lo + 1; i < w->hi; i++) {
+        if ((i - w->lo) % CHECK_EVERY == 0) {
+            PL_TRY(pq__check(r->op->x, err));
+        }
         PL_TRY(pq__hist_fold_add(&f, r->op, r->h[i], (double)(i - w->lo + 1), err));
         if (f.incompatible) {
             pq__range_meet(w, RANGE_NOTE_SCHEMAS);
@@ -303,6 +306,8 @@ static pl_status put(struct range_hist *r, struct column *c, size_t i, const str
 
 pl_status pq__range_hist_finish(struct range_hist *r, const struct windows *w, struct column *c, struct pl_err *err)
 {
+    size_t work = 0;
+
     r->f = *w;
     for (size_t i = 0; i < w->steps; i++) {
         int64_t ref = w->ref0_ms + (int64_t)i * w->ref_step_ms;
@@ -316,7 +321,9 @@ pl_status pq__range_hist_finish(struct range_hist *r, const struct windows *w, s
         if (win.hi == win.lo) {
             continue;
         }
-        if (i % CHECK_EVERY == 0) {
+        work += win.hi - win.lo;
+        if (work >= CHECK_EVERY) {
+            work = 0;
             PL_TRY(pq__check(r->op->x, err));
         }
         PL_TRY(window(r, w, &win, &c->v[i], err));

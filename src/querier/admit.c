@@ -94,7 +94,7 @@ pl_status querier_admit(struct querier_call *c)
 {
     c->queue_ns = PL_MAX(c->start_mono_ns - c->req->ready_mono_ns, (int64_t)0);
     querier_metrics_waits(c->req->tenant, -1);
-    querier_metrics_waited(c->queue_ns);
+    querier_metrics_waited(c->q, c->queue_ns);
     PL_TRY(querier_still_wanted(c, deadline_of(c->q, c->req->ready_mono_ns, INT64_MAX)));
     return shed_check(SHED_QUERY, &c->err);
 }

@@ -4,7 +4,7 @@
 #include "querier/internal.h"
 
 /* Points are written in runs of this many, so that room is looked for once per run. */
-enum { ANSWER_SMALL_BYTES = 1 << 20, ANSWER_RUN = 64, ANSWER_FIRST_MAX = 8 << 20, POINT_BYTES_USUAL = 24 };
+enum { ANSWER_SMALL_BYTES = 1 << 20, ANSWER_RUN = 64, ANSWER_ROOM_MAX = 256 << 20 };
 
 void querier_answer_begin(struct querier_call *c)
 {
@@ -226,16 +226,19 @@ static void put_vector(struct pl_buf *b, const struct pq_series *s, size_t n)
     pl_buf_byte(b, ']');
 }
 
-/* Room for the usual answer at once, so that it is not moved again and again while it grows. */
-static void room_for(struct pl_buf *b, const struct pq_series *s, size_t n)
+/* Room for the rest at once, judged by what the first series took, so that the answer is not moved again and again
+ * while it grows. Memory that is not written to is not taken. */
+static void room_for_rest(struct pl_buf *b, size_t first_bytes, const struct pq_series *s, size_t n)
 {
-    size_t bytes = 0;
+    size_t points = 0, bytes;
 
-    for (size_t i = 0; i < n; i++) {
-        bytes += s[i].count * POINT_BYTES_USUAL;
+    for (size_t i = 1; i < n; i++) {
+        points += s[i].count;
     }
+    bytes = s[0].count > 0 ? first_bytes / s[0].count * points : 0;
+    bytes = PL_MIN(bytes + bytes / 8, (size_t)ANSWER_ROOM_MAX);
     if (b->limit_bytes == 0 || bytes < b->limit_bytes / 2) {
-        (void)pl_buf_reserve(b, PL_MIN(bytes, (size_t)ANSWER_FIRST_MAX));
+        (void)pl_buf_reserve(b, bytes);
     }
 }
 
@@ -244,11 +247,15 @@ static void put_matrix(struct querier_call *c, const struct pq_series *s, size_t
     struct pl_buf *b = &c->resp->body;
     struct time_texts times = times_make(c, s, n);
 
-    room_for(b, s, n);
+    size_t start = b->n;
+
     pl_buf_byte(b, '[');
     for (size_t i = 0; i < n && goes_on(c); i++) {
         if (i > 0) {
             pl_buf_byte(b, ',');
+        }
+        if (i == 1) {
+            room_for_rest(b, b->n - start, s, n);
         }
         PL_BUF_LIT(b, "{\"metric\":");
         querier_answer_labels(b, s[i].labels);

@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/sync.h"
+#include "metric/metric.h"
 #include "promql/engine.h"
 #include "querier/active.h"
 #include "querier/messages.h"
@@ -26,8 +27,18 @@ enum {
 /* Evaluation times stay this far inside int64, so that ranges and offsets cannot wrap. */
 #define QUERIER_EVAL_MS_MAX   (INT64_C(1) << 61)
 
+/* Cells whose labels do not depend on the request. Const after create. */
+struct querier_cells {
+    struct metric_cell *running, *samples, *waited, *queue_time, *prepare_time, *inner_eval, *result_sort;
+};
+/* Of one route, for what most of its answers are: 200 to GET and to POST. Looked up once, by whoever is first. */
+struct querier_request_cells {
+    struct metric_cell *_Atomic get_ok, *_Atomic post_ok;
+};
+
 struct querier {
     struct querier_options o;
+    struct querier_cells cell;
     struct overrides *limits; /* borrowed */
     struct query_port *port;  /* borrowed */
     struct querier_queue *queue;
@@ -66,8 +77,8 @@ PL_MUST_USE pl_status querier_time_range(struct querier_call *c, int64_t *mint_m
 /* A Go duration: 1h30m0s, 1.5s, 0s. */
 pl_str querier_go_duration(struct pl_arena *a, int64_t ns);
 pl_str querier_quote(struct pl_arena *a, pl_str s); /* Go's %q */
-/* U__ escaped label names of URLs become what they stand for; others stay. */
-pl_str querier_unescape_label(struct pl_arena *a, pl_str name);
+/* U__ escaped label names of URLs become what they stand for; others stay. PL_LIMIT when the arena is full. */
+PL_MUST_USE pl_status querier_unescape_label(pl_str *out, struct pl_arena *a, pl_str name, struct pl_err *err);
 
 /* ---- source.c ---- */
 /* The tenant's source, with max_query_lookback and max_query_length in front. */
@@ -112,12 +123,14 @@ pl_status querier_flags(struct querier_call *c);
 pl_status querier_tsdb(struct querier_call *c);
 
 /* ---- metrics.c ---- */
-void querier_metrics_init(const struct querier *q);
-void querier_metrics_running(double delta);
+void querier_metrics_init(struct querier *q);
+void querier_metrics_running(struct querier *q, double delta);
 void querier_metrics_waits(pl_str tenant, double delta);
-void querier_metrics_waited(int64_t ns);
+void querier_metrics_waited(struct querier *q, int64_t ns);
 void querier_metrics_discarded(pl_str tenant);
-void querier_metrics_query(const char *op, pl_str tenant, const struct pq_stats *stats, int64_t queue_ns);
-void querier_metrics_request(const struct http_request *req, int status, int64_t duration_ns);
+void querier_metrics_query(struct querier *q, const char *op, pl_str tenant, const struct pq_stats *stats,
+                           int64_t queue_ns);
+void querier_metrics_request(struct querier_request_cells *cells, const struct http_request *req, int status,
+                             int64_t duration_ns);
 
 #endif

@@ -29,6 +29,7 @@
 #define MSG_TSDB_LIMIT_MAX            "limit must not exceed %d"
 #define MSG_NO_MATCH                  "no match[] parameter provided"
 #define MSG_EMPTY_MATCH               "match[] must contain at least one non-empty matcher"
+#define MSG_NAME_MEMORY               "the label's name needs more memory than the query may use"
 #define MSG_LABEL_NAME                "invalid label name: %.*s"
 #define MSG_DELETE_SERIES             "not implemented"
 #define MSG_TRUNCATED                 "results truncated due to limit"

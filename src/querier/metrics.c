@@ -1,4 +1,3 @@
-#include "metric/metric.h"
 #include "querier/internal.h"
 
 METRIC_DEF_GAUGE(m_running, "prometheus_engine_queries", "Queries that are being evaluated now.", "engine");
@@ -21,21 +20,24 @@ METRIC_DEF_HISTOGRAM(m_requests, "cortex_querier_request_duration_seconds", "Tim
 
 #define ENGINE PL_STR("prometheus") /* the label Cortex gives its default engine */
 
-void querier_metrics_init(const struct querier *q)
+void querier_metrics_init(struct querier *q)
 {
     metric_set(METRIC_CELL(m_max, ENGINE), (double)q->o.concurrent_max);
-    metric_set(METRIC_CELL(m_running, ENGINE), 0);
     /* Shown from zero on, as Prometheus does, so that a rate sees the first query. */
-    (void)METRIC_CELL(m_samples, ENGINE);
-    (void)METRIC_CELL(m_slices, ENGINE, PL_STR("queue_time"));
-    (void)METRIC_CELL(m_slices, ENGINE, PL_STR("prepare_time"));
-    (void)METRIC_CELL(m_slices, ENGINE, PL_STR("inner_eval"));
-    (void)METRIC_CELL(m_slices, ENGINE, PL_STR("result_sort"));
+    q->cell = (struct querier_cells){
+        .running = METRIC_CELL(m_running, ENGINE),
+        .samples = METRIC_CELL(m_samples, ENGINE),
+        .waited = METRIC_CELL0(m_waited),
+        .queue_time = METRIC_CELL(m_slices, ENGINE, PL_STR("queue_time")),
+        .prepare_time = METRIC_CELL(m_slices, ENGINE, PL_STR("prepare_time")),
+        .inner_eval = METRIC_CELL(m_slices, ENGINE, PL_STR("inner_eval")),
+        .result_sort = METRIC_CELL(m_slices, ENGINE, PL_STR("result_sort")),
+    };
 }
 
-void querier_metrics_running(double delta)
+void querier_metrics_running(struct querier *q, double delta)
 {
-    metric_add(METRIC_CELL(m_running, ENGINE), delta);
+    metric_add(q->cell.running, delta);
 }
 
 void querier_metrics_waits(pl_str tenant, double delta)
@@ -43,9 +45,9 @@ void querier_metrics_waits(pl_str tenant, double delta)
     metric_add(METRIC_CELL(m_waiting, tenant, PL_STR("0"), PL_STR("fifo")), delta);
 }
 
-void querier_metrics_waited(int64_t ns)
+void querier_metrics_waited(struct querier *q, int64_t ns)
 {
-    metric_observe(&m_waited, METRIC_CELL0(m_waited), (double)ns / 1e9);
+    metric_observe(&m_waited, q->cell.waited, (double)ns / 1e9);
 }
 
 void querier_metrics_discarded(pl_str tenant)
@@ -53,19 +55,15 @@ void querier_metrics_discarded(pl_str tenant)
     metric_inc(METRIC_CELL(m_discarded, tenant, PL_STR("0")));
 }
 
-static void observe_slice(pl_str slice, int64_t ns)
-{
-    metric_observe(&m_slices, METRIC_CELL(m_slices, ENGINE, slice), (double)ns / 1e9);
-}
-
-void querier_metrics_query(const char *op, pl_str tenant, const struct pq_stats *stats, int64_t queue_ns)
+void querier_metrics_query(struct querier *q, const char *op, pl_str tenant, const struct pq_stats *stats,
+                           int64_t queue_ns)
 {
     metric_inc(METRIC_CELL(m_queries, pl_str_c(op), PL_STR("api"), tenant));
-    metric_add(METRIC_CELL(m_samples, ENGINE), (double)stats->samples_total);
-    observe_slice(PL_STR("queue_time"), queue_ns);
-    observe_slice(PL_STR("prepare_time"), stats->prepare_ns);
-    observe_slice(PL_STR("inner_eval"), stats->eval_ns);
-    observe_slice(PL_STR("result_sort"), stats->sort_ns);
+    metric_add(q->cell.samples, (double)stats->samples_total);
+    metric_observe(&m_slices, q->cell.queue_time, (double)queue_ns / 1e9);
+    metric_observe(&m_slices, q->cell.prepare_time, (double)stats->prepare_ns / 1e9);
+    metric_observe(&m_slices, q->cell.inner_eval, (double)stats->eval_ns / 1e9);
+    metric_observe(&m_slices, q->cell.result_sort, (double)stats->sort_ns / 1e9);
 }
 
 /* `/prometheus/api/v1/label/{name}/values` -> prometheus_api_v1_label_name_values: runs of other characters become one
@@ -90,11 +88,23 @@ static pl_str route_label(struct pl_arena *a, const char *route)
     return pl_arena_str(a, pl_str_of(text, n));
 }
 
-void querier_metrics_request(const struct http_request *req, int status, int64_t duration_ns)
+void querier_metrics_request(struct querier_request_cells *cells, const struct http_request *req, int status,
+                             int64_t duration_ns)
 {
-    pl_str route = route_label(req->arena, req->route != NULL ? req->route : "");
-    pl_str code = pl_arena_printf(req->arena, "%d", status);
+    struct metric_cell *_Atomic *kept = status != 200               ? NULL
+                                        : req->method == HTTP_GET  ? &cells->get_ok
+                                        : req->method == HTTP_POST ? &cells->post_ok
+                                                                   : NULL;
+    /* A cell lives as long as the process, and whoever looks it up finds the same one: no order needed. */
+    struct metric_cell *cell = kept != NULL ? atomic_load_explicit(kept, memory_order_relaxed) : NULL;
 
-    metric_observe(&m_requests, METRIC_CELL(m_requests, req->method_text, route, code, PL_STR("false")),
-                   (double)duration_ns / 1e9);
+    if (cell == NULL) {
+        pl_str route = route_label(req->arena, req->route != NULL ? req->route : "");
+        pl_str code = pl_arena_printf(req->arena, "%d", status);
+        cell = METRIC_CELL(m_requests, req->method_text, route, code, PL_STR("false"));
+        if (kept != NULL) {
+            atomic_store_explicit(kept, cell, memory_order_relaxed);
+        }
+    }
+    metric_observe(&m_requests, cell, (double)duration_ns / 1e9);
 }

@@ -308,14 +308,16 @@ static bool hex_rune(pl_str s, size_t at, uint32_t *out, size_t *end)
     return true;
 }
 
-pl_str querier_unescape_label(struct pl_arena *a, pl_str name)
+pl_status querier_unescape_label(pl_str *out, struct pl_arena *a, pl_str name, struct pl_err *err)
 {
+    pl_status st = PL_OK;
     struct pl_buf b;
-    pl_str out = name;
     size_t i = 3;
+    char *text;
 
+    *out = name;
     if (!pl_str_starts(name, PL_STR("U__"))) {
-        return name;
+        return PL_OK;
     }
     pl_buf_init(&b, 0);
     while (i < name.n) {
@@ -332,8 +334,13 @@ pl_str querier_unescape_label(struct pl_arena *a, pl_str name)
             goto done; /* not escaped text after all: as it is */
         }
     }
-    out = pl_arena_str(a, pl_buf_view(&b));
+    text = pl_arena_alloc_try(a, b.n + 1);
+    if (text == NULL) {
+        st = pl_fail(err, PL_LIMIT, MSG_NAME_MEMORY);
+        goto done;
+    }
+    *out = pl_str_of(memcpy(text, b.n > 0 ? b.p : "", b.n), b.n);
 done:
     pl_buf_fini(&b);
-    return out;
+    return st;
 }

@@ -31,6 +31,7 @@ static const struct endpoint endpoints[] = {
 struct route_arg {
     struct querier *q;
     querier_fn fn;
+    struct querier_request_cells cells;
 };
 
 struct querier *querier_create(const struct querier_options *o, struct overrides *limits, struct query_port *port)
@@ -59,24 +60,14 @@ void querier_destroy(struct querier *q)
     pl_free(q);
 }
 
-/* Stores and engine know that the arena's limit was passed, but neither its size nor its flag: the client is told here.
- */
-static bool is_memory_limit(const struct pl_err *err)
-{
-    pl_str msg = pl_str_c(err->msg);
-
-    return err->status == PL_NOMEM || (err->status == PL_LIMIT && pl_str_find_str(msg, PL_STR("memory")) != SIZE_MAX &&
-                                       pl_str_find_str(msg, PL_STR("samples into memory")) == SIZE_MAX &&
-                                       pl_str_find_str(msg, PL_STR("-querier.max-query-memory-bytes")) == SIZE_MAX);
-}
-
 static void fail(struct querier_call *c)
 {
     pl_buf_reset(&c->resp->body);
     c->resp->body.limit_bytes = 0;
+    /* Stores and engine know that the arena is full, but not whose limit that is: the client is told here. */
     if (c->arena.refused && (c->err.status == PL_LIMIT || c->err.status == PL_NOMEM)) {
         (void)shed_fail(SHED_QUERY, &c->err);
-    } else if (c->q->o.query_bytes_max > 0 && is_memory_limit(&c->err)) {
+    } else if (c->arena.full && (c->err.status == PL_LIMIT || c->err.status == PL_NOMEM)) {
         (void)pl_fail(&c->err, PL_LIMIT, MSG_MEMORY_LIMIT, (unsigned long long)c->q->o.query_bytes_max);
     }
     server_json_fail(c->resp, &c->err);
@@ -84,7 +75,7 @@ static void fail(struct querier_call *c)
 
 static void handle(void *arg, struct http_request *req, struct http_response *resp)
 {
-    const struct route_arg *route = arg;
+    struct route_arg *route = arg;
     struct querier *q = route->q;
     struct querier_call c = {
         .q = q, .req = req, .resp = resp, .now_ms = pl_now_unix_ms(), .start_mono_ns = pl_now_mono_ns()};
@@ -116,7 +107,7 @@ done:
         limits_put(q->limits, c.limits);
     }
     pl_arena_fini(&c.arena);
-    querier_metrics_request(req, resp->status, pl_now_mono_ns() - c.start_mono_ns);
+    querier_metrics_request(&route->cells, req, resp->status, pl_now_mono_ns() - c.start_mono_ns);
 }
 
 static void handle_options(void *arg, struct http_request *req, struct http_response *resp)
@@ -163,7 +154,7 @@ void querier_routes(struct querier *q, struct server *s, pl_str prefix)
             continue;
         }
         arg = pl_arena_new(&q->route_arena, struct route_arg);
-        *arg = (struct route_arg){q, e->fn};
+        *arg = (struct route_arg){.q = q, .fn = e->fn};
         path = pl_arena_printf(&q->route_arena, "%.*s/api/v1%s", PL_STR_ARG(prefix), e->path);
         server_route_add(s, &(struct server_route){.methods = e->methods,
                                                    .path = path.p,

@@ -104,6 +104,7 @@ static void fill_query(struct querier_call *c, const struct query_params *p, int
         .lookback_ms = p->lookback_ms,
         .default_step_ms = o->default_step_ns / PL_NS_PER_MS,
         .samples_max = o->samples_max,
+        .subquery_steps_max = o->subquery_steps_max,
         .deadline_mono_ns = deadline_ns,
         .cancel = c->req->canceled,
         .explain = p->explain,
@@ -154,7 +155,7 @@ static pl_status run(struct querier_call *c, const struct query_params *p, struc
     active.step_ms = query->step_ms;
     active_queries_add(c->q->active, &active);
     query->stop = &active.stop;
-    querier_metrics_running(1);
+    querier_metrics_running(c->q, 1);
     st = querier_source(c, &source);
     if (st == PL_OK) {
         st = pq_run(&result, &c->arena, source, query, &c->err);
@@ -167,13 +168,14 @@ static pl_status run(struct querier_call *c, const struct query_params *p, struc
         st = querier_answer_result(c, &result, query, p->limit, p->stats.n > 0);
     }
     active_queries_remove(c->q->active, &active);
-    querier_metrics_query(query->step_ms == 0 ? "query" : "query_range", c->req->tenant, &result.stats, c->queue_ns);
-    querier_metrics_running(-1);
+    querier_metrics_query(c->q, query->step_ms == 0 ? "query" : "query_range", c->req->tenant, &result.stats, c->queue_ns);
+    querier_metrics_running(c->q, -1);
     log_slow(c, query, &result.stats);
     return st;
 }
 
-/* False when a subquery below n has more steps than max. Depth is bounded by the parser (PROMQL_DEPTH_MAX). */
+/* False when a subquery below n has more steps than max. Ranges and steps that are expressions are 0 here: the engine
+ * holds them against the same limit once it knows them. Depth is bounded by the parser (PROMQL_DEPTH_MAX). */
 static bool subqueries_fit(const struct pq_node *n, int64_t default_step_ms, uint64_t max)
 {
     bool fit = true;

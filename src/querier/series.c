@@ -114,8 +114,9 @@ pl_status querier_labels(struct querier_call *c)
 
 pl_status querier_label_values(struct querier_call *c)
 {
-    pl_str name = querier_unescape_label(&c->arena, c->req->path_var[0]);
+    pl_str name;
 
+    PL_TRY(querier_unescape_label(&name, &c->arena, c->req->path_var[0], &c->err));
     if (name.n == 0 || !pl_str_is_utf8(name)) {
         pl_str quoted = querier_quote(c->req->arena, name);
 

@@ -1,10 +1,13 @@
 /* The line that is logged for each request. Its fields follow spec http-api-and-config.md 1.1. */
+#include "base/clock.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "server/internal.h"
 
 #include <stdio.h>
 #include <sys/random.h>
 
+#define SENDER_SILENT_NS (60 * PL_NS_PER_S)
 enum { LOG_TEXT_MAX = 256, LOG_HEADERS_TEXT_MAX = 4096, LOG_FIXED_FIELDS = 12 };
 
 static pl_str cut(pl_str s)
@@ -153,13 +156,40 @@ static enum pl_log_level level_of(const struct server *s, int status)
     return s->o.log_requests_at_info ? PL_LOG_INFO : PL_LOG_DEBUG;
 }
 
-void server__log_request(const struct server *s, const struct http_request *req, const struct http_response *resp,
+/* Answers to a client that goes on for good with what can never work: wrong path, media type or no tenant. */
+static bool is_misconfigured(const struct http_request *req, int status)
+{
+    return status == 401 || status == 415 || (status == 404 && req->method == HTTP_POST);
+}
+
+/* True once a minute for each path, status and client; of clients beyond SENDER_SLOTS the first ones are named. */
+static bool is_news(struct sender_notices *x, const struct http_request *req, int status)
+{
+    const pl_str host = host_of(req->remote);
+    const uint64_t hash = pl_hash64(req->path.p, req->path.n) ^ pl_hash64(host.p, host.n) * 3 ^ (uint64_t)status;
+    const int64_t now_ns = pl_now_mono_ns();
+    const size_t at = hash % SENDER_SLOTS;
+    bool news;
+
+    pl_mutex_lock(&x->lock);
+    news = x->slot[at].said_ns == 0 || now_ns - x->slot[at].said_ns >= SENDER_SILENT_NS;
+    if (news) {
+        x->slot[at].said_ns = now_ns;
+    }
+    pl_mutex_unlock(&x->lock);
+    return news;
+}
+
+void server__log_request(struct server *s, const struct http_request *req, const struct http_response *resp,
                          int64_t taken_ns)
 {
     enum pl_log_level level = level_of(s, resp->status);
     struct pl_log_kv kv[LOG_FIXED_FIELDS + SERVER_LOG_HEADERS_MAX];
     size_t n = 0;
 
+    if (is_misconfigured(req, resp->status) && !pl_log_enabled(level) && is_news(&s->senders, req, resp->status)) {
+        level = PL_LOG_WARN;
+    }
     if (!pl_log_enabled(level)) {
         return;
     }

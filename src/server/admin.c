@@ -33,11 +33,15 @@ void server_html(struct pl_buf *b, pl_str text)
     }
 }
 
+/* Its links are relative, as all these pages are one level deep; the stylesheet is ui/'s. */
 static void page_begin(struct pl_buf *b, const char *title)
 {
-    PL_BUF_LIT(b, "<!DOCTYPE html>\n<html>\n<head><meta charset=\"UTF-8\"><title>");
+    PL_BUF_LIT(b, "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"UTF-8\">"
+                  "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>");
     pl_buf_cstr(b, title);
-    PL_BUF_LIT(b, "</title></head>\n<body>\n<h1>");
+    PL_BUF_LIT(b, "</title>"
+                  "<link rel=\"stylesheet\" href=\"ui/admin.css\"></head>\n"
+                  "<body>\n<nav><a href=\"./\">&larr; Pallium</a></nav>\n<h1>");
     pl_buf_cstr(b, title);
     PL_BUF_LIT(b, "</h1>\n");
 }

@@ -44,7 +44,16 @@ struct conn_gauges {
     const struct http_server *http; /* locked by lock; NULL when stopped */
 };
 
-/* Const after start. */
+/* Which misconfigured clients were named in the log lately. Locked by `lock`. */
+enum { SENDER_SLOTS = 64 };
+struct sender_notices {
+    struct pl_mutex lock; /* PL_RANK_LIMITER */
+    struct {
+        int64_t said_ns;
+    } slot[SENDER_SLOTS]; /* by a hash of path, status and client */
+};
+
+/* Const after start, but `senders`. */
 struct server {
     struct server_options o;
     char *texts[16]; /* owned copies of the options' texts */
@@ -59,6 +68,7 @@ struct server {
     struct worker_pool *pools[SERVER_POOL_COUNT];
     struct conn_gauges *gauges;
     const struct server_admin *admin; /* borrowed; NULL: no admin pages */
+    struct sender_notices senders;
 };
 
 /* router.c */
@@ -81,7 +91,7 @@ void server__gauges_set(struct conn_gauges *g, const struct http_server *http);
 
 /* access_log.c */
 PL_MUST_USE pl_status server__log_setup(struct server *s, struct pl_err *err);
-void server__log_request(const struct server *s, const struct http_request *req, const struct http_response *resp,
+void server__log_request(struct server *s, const struct http_request *req, const struct http_response *resp,
                          int64_t taken_ns);
 
 /* dress.c */

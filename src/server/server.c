@@ -14,7 +14,9 @@ static void answer_not_found(void *arg, struct http_request *req, struct http_re
 {
     struct server *s = arg;
 
-    server_text_error(resp, server_http_status(PL_NOT_FOUND), PL_STR("404 page not found"));
+    server_text_error(resp, server_http_status(PL_NOT_FOUND),
+                      req->method == HTTP_POST ? PL_STR("404 page not found (remote write goes to /api/v1/push)")
+                                               : PL_STR("404 page not found"));
     server__count_end(s->not_found, req, resp, false);
 }
 
@@ -204,6 +206,7 @@ struct server *server_create(const struct server_options *o)
     h->arg = s;
     s->not_found = route_new(s, &(struct server_route){0}, PL_STR("notfound"));
     s->gauges = server__gauges_create();
+    pl_mutex_init(&s->senders.lock, PL_RANK_LIMITER);
     return s;
 }
 
@@ -288,6 +291,7 @@ void server_destroy(struct server *s)
     pl_free(s->not_found->path);
     pl_free(s->not_found->name);
     pl_free(s->not_found);
+    pl_mutex_fini(&s->senders.lock);
     regex_destroy(s->cors_origin);
     regex_destroy(s->source_ips);
     for (size_t i = 0; i < s->log_header_count; i++) {

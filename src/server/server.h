@@ -51,7 +51,8 @@ struct server_options {
 
 struct server *server_create(const struct server_options *o); /* copies */
 void server_route_add(struct server *s, const struct server_route *r);
-/* PL_INVALID on a bad cors_origin or TLS option, PL_IO when the address cannot be bound. */
+/* PL_INVALID on a bad cors_origin or TLS option, PL_CONFLICT when another process listens there, PL_IO when the address
+ * cannot be bound for another reason. */
 PL_MUST_USE pl_status server_start(struct server *s, struct pl_err *err);
 /* Drains for up to drain_ns, then waits for the handlers and ends the pools. */
 void server_stop(struct server *s, int64_t drain_ns);

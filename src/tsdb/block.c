@@ -50,20 +50,22 @@ void block_ref(struct block *b)
     PL_ASSERT(before > 0 && before < UINT32_MAX);
 }
 
-/* First renamed, so that a crash in the middle leaves no half block behind under its real name. */
+pl_status block_folder_remove(pl_str dir, struct pl_err *err)
+{
+    char from[BLOCK_PATH_MAX], gone[BLOCK_PATH_MAX];
+
+    PL_TRY(block__path(from, err, "%.*s", PL_STR_ARG(dir)));
+    PL_TRY(block__path(gone, err, "%s" BLOCK_TMP_DELETE, from));
+    /* First renamed, so that a crash in the middle leaves no half block behind under its real name. */
+    PL_TRY(block__rename(from, gone, err));
+    return block__remove_tree(gone, err);
+}
+
 static void remove_folder(const struct block *b)
 {
-    char gone[BLOCK_PATH_MAX];
     struct pl_err err;
-    pl_status st = block__path(gone, &err, "%s" BLOCK_TMP_DELETE, b->dir);
 
-    if (st == PL_OK) {
-        st = block__rename(b->dir, gone, &err);
-    }
-    if (st == PL_OK) {
-        st = block__remove_tree(gone, &err);
-    }
-    if (st != PL_OK) {
+    if (block_folder_remove(pl_str_c(b->dir), &err) != PL_OK) {
         pl_warn("block could not be removed", PL_KV_C("block", b->dir), PL_KV_ERR(&err));
     }
 }

@@ -1,4 +1,4 @@
-/* tsdb/block.h - Prometheus blocks on disk: read, query, write, verify.
+/* tsdb/block.h - Prometheus blocks on disk: read, query, write.
  *
  * Promise: reads index v1 and v2 and chunk segments by mmap, checks every checksum before it trusts a byte, and treats
  * all bytes as hostile. Writes index v2 and chunks v1 that Prometheus, promtool, Thanos and Cortex read; a block
@@ -37,6 +37,8 @@ struct series_source *block_source(struct block *b);
 struct block_writer;
 PL_MUST_USE pl_status block_writer_create(struct block_writer **out, pl_str parent_dir, int64_t mint_ms,
                                           int64_t maxt_ms, int64_t now_unix_ms, struct pl_err *err);
+/* PL_CORRUPT: a chunk does not decode; nothing of the series was taken, and the writer goes on. After other failures it
+ * does not. */
 PL_MUST_USE pl_status block_writer_add(struct block_writer *w, struct labels labels, const struct chunk_view *chunks,
                                        uint32_t chunk_count, struct pl_err *err);
 /* Writes index, meta.json and tombstones, fsyncs, renames. *id is the new block. PL_NOT_FOUND when no series was added
@@ -44,28 +46,10 @@ PL_MUST_USE pl_status block_writer_add(struct block_writer *w, struct labels lab
 PL_MUST_USE pl_status block_writer_finish(struct block_writer *w, struct ulid *id, struct pl_err *err);
 void block_writer_destroy(struct block_writer *w); /* removes what was not finished; NULL allowed */
 
+/* PL_BLOCKING. Removes the folder of a block that is not open. */
+PL_MUST_USE pl_status block_folder_remove(pl_str dir, struct pl_err *err);
 /* PL_BLOCKING. Removes the folders ULID.tmp-for-creation and ULID.tmp-for-deletion that a crash left in dir; for
  * whoever holds the lock of dir. *removed (NULL allowed): how many. Goes on after a failure; the first one is told. */
 PL_MUST_USE pl_status block_tmp_cleanup(pl_str dir, uint32_t *removed, struct pl_err *err);
-
-/* ---- verify (palliumctl tsdb verify) ---- */
-/* What was read of one kind of file, good or bad. */
-struct verify_part {
-    uint64_t files;   /* WAL segments, head chunk files; of blocks: the blocks */
-    uint64_t records; /* WAL only */
-    uint64_t series;  /* WAL and head chunks: different references; blocks: the sum over all */
-    uint64_t chunks;  /* not of the WAL */
-    uint64_t samples; /* floats in the WAL; repeats, as after a truncation, count again */
-    uint64_t bytes;   /* of the files; of blocks: index and chunks */
-};
-struct verify_report {
-    struct verify_part wal, head_chunks, blocks;
-    uint64_t problems;
-    void (*problem)(void *arg, pl_str where, pl_str what); /* called for each finding */
-    void *arg;
-};
-/* PL_BLOCKING. Walks WAL, head chunks and blocks of dir; every checksum, order and count. PL_OK with problems > 0 when
- * it found any. */
-PL_MUST_USE pl_status tsdb_verify(pl_str dir, struct verify_report *r, struct pl_err *err);
 
 #endif

@@ -1,9 +1,10 @@
 /* A block as a series_source: candidates become series with labels and chunk views that point into the mapping. */
 #include "tsdb/block_internal.h"
+#include "tsdb/chunk_samples.h"
 
 #include <stdlib.h>
 
-enum { CANCEL_EVERY = 256, SYMBOL_CACHE = 1024, PIN_BYTES = 64 };
+enum { CANCEL_EVERY = 256, SYMBOL_CACHE = 1024 };
 
 static pl_status no_memory(struct pl_err *err)
 {
@@ -36,17 +37,10 @@ static void unref_block(void *arg)
 }
 
 /* Keeps the block for as long as the arena. */
-static pl_status pin_block(struct block *b, struct pl_arena *a, struct pl_err *err)
+static void pin_block(struct block *b, struct pl_arena *a)
 {
-    /* pl_arena_on_free needs a few bytes and aborts past the limit, so the newest block must have them already. */
-    while ((size_t)(a->end - a->at) < PIN_BYTES) {
-        if (pl_arena_alloc_try(a, PIN_BYTES) == NULL) {
-            return no_memory(err);
-        }
-    }
     block_ref(b);
     pl_arena_on_free(a, unref_block, b);
-    return PL_OK;
 }
 
 static inline pl_status symbol_get(struct selecting *s, uint64_t ref, pl_str *out, struct pl_err *err)
@@ -111,39 +105,27 @@ static bool touched(const struct tombstone *t, size_t n, int64_t mint, int64_t m
     return false;
 }
 
-/* Writes the samples that no interval covers as a new chunk in the arena. chunk_view.data is NULL when none is left. */
+struct deleted {
+    const struct tombstone *t;
+    size_t n;
+};
+
+static bool not_deleted(const void *arg, int64_t t)
+{
+    const struct deleted *d = arg;
+
+    return !touched(d->t, d->n, t, t);
+}
+
+/* Writes the samples that no interval covers as a new chunk in the arena. PL_NOT_FOUND: none is left. */
 static pl_status without_deleted(struct pl_arena *a, struct chunk_view *c, const struct tombstone *t, size_t n,
                                  struct pl_err *err)
 {
-    size_t count = xor_count(c->data, c->size);
-    int64_t *ts = pl_alloc(count * sizeof(*ts));
-    double *vs = pl_alloc(count * sizeof(*vs));
-    uint8_t *enc = pl_alloc(XOR_CHUNK_HEADER + (count + 1) * XOR_SAMPLE_BYTES_MAX), *kept;
-    struct xor_appender ap;
-    pl_status st = xor_decode(c->data, c->size, ts, vs, err);
+    struct deleted d = {t, n};
+    struct chunk_samples s = {.n = 0};
+    pl_status st = chunk_filter(&s, c, not_deleted, &d, a, err);
 
-    xor_init(&ap, enc);
-    for (size_t i = 0; st == PL_OK && i < count; i++) {
-        if (!touched(t, n, ts[i], ts[i])) {
-            c->mint_ms = ap.sample_count == 0 ? ts[i] : c->mint_ms;
-            c->maxt_ms = ts[i];
-            xor_append(&ap, enc, ts[i], vs[i]);
-        }
-    }
-    c->data = NULL;
-    if (st == PL_OK && ap.sample_count > 0) {
-        c->size = xor_size(&ap);
-        kept = pl_arena_alloc_try(a, c->size);
-        if (kept == NULL) {
-            st = no_memory(err);
-        } else {
-            memcpy(kept, enc, c->size);
-            c->data = kept;
-        }
-    }
-    pl_free(ts);
-    pl_free(vs);
-    pl_free(enc);
+    chunk_samples_fini(&s);
     return st;
 }
 
@@ -194,12 +176,12 @@ static pl_status chunks_read(struct selecting *s, size_t metas, const struct tom
         v[n].mint_ms = m->mint_ms;
         v[n].maxt_ms = m->maxt_ms;
         if (t_n > 0 && touched(t, t_n, m->mint_ms, m->maxt_ms)) {
-            if (v[n].encoding != CHUNK_ENC_XOR) {
-                continue; /* histograms are not read yet; a partly deleted one must not come back whole */
-            }
-            PL_TRY(without_deleted(s->a, &v[n], t, t_n, err));
-            if (v[n].data == NULL) {
+            pl_status st = without_deleted(s->a, &v[n], t, t_n, err);
+            if (st == PL_NOT_FOUND) {
                 continue;
+            }
+            if (st != PL_OK) {
+                return st;
             }
         }
         n++;
@@ -292,7 +274,7 @@ static pl_status block_select(struct series_source *source, struct pl_arena *a, 
         *out = (struct series_list){.n = 0};
         return PL_OK;
     }
-    PL_TRY(pin_block(b, a, err));
+    pin_block(b, a);
     s = pl_arena_zero_try(a, sizeof(*s));
     if (s == NULL) {
         return no_memory(err);
@@ -444,7 +426,7 @@ static pl_status block_label_names(struct series_source *source, struct pl_arena
     if (outside_block(b, q)) {
         return PL_OK;
     }
-    PL_TRY(pin_block(b, a, err));
+    pin_block(b, a);
     if (q->matcher_count > 0) {
         return collect(b, a, q, NULL, limit, out, err);
     }
@@ -518,7 +500,7 @@ static pl_status block_label_values(struct series_source *source, struct pl_aren
     if (n == NULL || outside_block(b, q)) {
         return PL_OK;
     }
-    PL_TRY(pin_block(b, a, err));
+    pin_block(b, a);
     return only_about(q, name) ? values_of(b, a, n, q, limit, out, err) : collect(b, a, q, &name, limit, out, err);
 }
 

@@ -1,5 +1,6 @@
 /* Writing a block: into ULID.tmp-for-creation, everything fsynced, then renamed. */
 #include "tsdb/block_internal.h"
+#include "tsdb/chunk_samples.h"
 
 struct block_writer {
     char parent[BLOCK_PATH_MAX], tmp[BLOCK_PATH_MAX], final[BLOCK_PATH_MAX];
@@ -9,9 +10,8 @@ struct block_writer {
     struct index_writer *index;
     struct index_chunk *metas; /* of the series at hand */
     size_t meta_cap;
-    int64_t *t; /* samples of the chunk at hand */
-    double *v;
-    size_t sample_cap;
+    struct block_meta_stats series_stats;
+    struct chunk_samples samples; /* of the chunk at hand */
     bool on_disk; /* tmp exists */
     bool failed;
 };
@@ -66,8 +66,7 @@ void block_writer_destroy(struct block_writer *w)
         (void)ignored;
     }
     pl_free(w->metas);
-    pl_free(w->t);
-    pl_free(w->v);
+    chunk_samples_fini(&w->samples);
     pl_free(w);
 }
 
@@ -76,50 +75,46 @@ void block_writer_destroy(struct block_writer *w)
 static pl_status chunk_check(struct block_writer *w, const struct chunk_view *c, struct index_chunk *meta,
                              struct pl_err *err)
 {
-    uint32_t n = xor_count(c->data, c->size);
+    struct chunk_samples *s = &w->samples;
 
-    if (n == 0) {
-        return pl_fail(err, PL_INVALID, "block: empty chunk");
-    }
-    meta->mint_ms = c->mint_ms;
-    meta->maxt_ms = c->maxt_ms;
-    if (c->encoding == CHUNK_ENC_XOR) {
-        if (n > w->sample_cap) {
-            w->sample_cap = PL_MAX(n, (uint32_t)256);
-            w->t = pl_realloc(w->t, w->sample_cap * sizeof(*w->t));
-            w->v = pl_realloc(w->v, w->sample_cap * sizeof(*w->v));
-        }
-        PL_TRY(xor_decode(c->data, c->size, w->t, w->v, err));
-        for (uint32_t i = 1; i < n; i++) {
-            if (w->t[i] <= w->t[i - 1]) {
-                return pl_fail(err, PL_CORRUPT, "block: chunk with samples out of order");
-            }
-        }
-        meta->mint_ms = w->t[0];
-        meta->maxt_ms = w->t[n - 1];
-        w->stats.float_samples += n;
+    PL_TRY(chunk_samples_read(s, c, err));
+    meta->mint_ms = s->t[0];
+    meta->maxt_ms = s->t[s->n - 1];
+    if (s->h == NULL) {
+        w->series_stats.float_samples += s->n;
     } else {
-        w->stats.histogram_samples += n;
+        w->series_stats.histogram_samples += s->n;
     }
     if (meta->mint_ms < w->meta.mint_ms || meta->maxt_ms >= w->meta.maxt_ms) {
         return pl_fail(err, PL_INVALID, "block: chunk with times %lld to %lld is outside the block",
                        (long long)meta->mint_ms, (long long)meta->maxt_ms);
     }
-    w->meta.sample_count += n;
+    return PL_OK;
+}
+
+/* Nothing is written before all chunks are found to be good. */
+static pl_status series_check(struct block_writer *w, const struct chunk_view *chunks, uint32_t n, struct pl_err *err)
+{
+    pl_array_reserve(w->metas, w->meta_cap, n);
+    w->series_stats = (struct block_meta_stats){.float_samples = 0};
+    for (uint32_t i = 0; i < n; i++) {
+        PL_TRY(chunk_check(w, &chunks[i], &w->metas[i], err));
+    }
     return PL_OK;
 }
 
 static pl_status series_add(struct block_writer *w, struct labels labels, const struct chunk_view *chunks, uint32_t n,
                             struct pl_err *err)
 {
-    pl_array_reserve(w->metas, w->meta_cap, n);
     for (uint32_t i = 0; i < n; i++) {
-        PL_TRY(chunk_check(w, &chunks[i], &w->metas[i], err));
         PL_TRY(chunk_writer_put(&w->chunks, &chunks[i], &w->metas[i].ref, err));
     }
     PL_TRY(index_writer_add(w->index, labels, w->metas, n, err));
     w->meta.series_count++;
     w->meta.chunk_count += n;
+    w->meta.sample_count += w->series_stats.float_samples + w->series_stats.histogram_samples;
+    w->stats.float_samples += w->series_stats.float_samples;
+    w->stats.histogram_samples += w->series_stats.histogram_samples;
     return PL_OK;
 }
 
@@ -134,7 +129,11 @@ pl_status block_writer_add(struct block_writer *w, struct labels labels, const s
     if (chunk_count == 0) {
         return PL_OK; /* nothing of this series lies in the block */
     }
-    st = series_add(w, labels, chunks, chunk_count, err);
+    st = series_check(w, chunks, chunk_count, err);
+    if (st == PL_CORRUPT) {
+        return st;
+    }
+    st = st == PL_OK ? series_add(w, labels, chunks, chunk_count, err) : st;
     w->failed = st != PL_OK;
     return st;
 }

@@ -42,6 +42,7 @@ struct head *head_create(const struct tsdb_options *o, pl_str tenant)
     atomic_init(&h->min_valid_ms, INT64_MIN);
     atomic_init(&h->mint_ms, INT64_MAX);
     atomic_init(&h->maxt_ms, INT64_MIN);
+    atomic_init(&h->pushed_mint_ms, INT64_MAX);
     return h;
 }
 
@@ -186,7 +187,11 @@ void head_rescan_bounds(struct head *h)
     if (mint != INT64_MAX) {
         mint = PL_MAX(mint, atomic_load_explicit(&h->min_valid_ms, memory_order_relaxed));
     }
+    head_reached(h, HEAD_AT_RESCAN);
+    head_pin_exclusive(h); /* a push lowers both or none */
+    mint = PL_MIN(mint, atomic_load_explicit(&h->pushed_mint_ms, memory_order_relaxed));
     atomic_store_explicit(&h->mint_ms, mint, memory_order_relaxed);
+    head_unpin(h);
     /* maxt never falls: bounds of running pushes were taken from it. */
     if (maxt > atomic_load_explicit(&h->maxt_ms, memory_order_relaxed)) {
         atomic_store_explicit(&h->maxt_ms, maxt, memory_order_relaxed);

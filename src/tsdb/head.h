@@ -110,7 +110,21 @@ struct head_quarantine {
     uint64_t gen;        /* the newest generation then: its readers may hold the numbers */
 };
 
+/* Moments in the work of maintenance and queries, for tests that let something else happen just then. */
+enum head_moment {
+    HEAD_AT_CUT_CHOSEN,    /* the range to cut is known; pushes still come */
+    HEAD_AT_BLOCK_WRITTEN, /* the new block's folder is there, not yet opened */
+    HEAD_AT_RESCAN,        /* mint was found, and is about to be set */
+    HEAD_AT_ROLLED,        /* the log's new segment has begun; no open chunk is in it yet */
+    HEAD_AT_QUERY_HALF,    /* a query has one of head and blocks */
+};
+struct head_hook {
+    void (*fn)(void *arg, enum head_moment at);
+    void *arg;
+};
+
 struct head {
+    struct head_hook hook; /* NULL but in tests */
     int64_t block_range_ms;
     bool read_only;
     pl_str tenant; /* borrowed from tsdb */
@@ -151,10 +165,18 @@ struct head {
 
     _Atomic int64_t min_valid_ms; /* older samples are out of bounds: they are in blocks */
     _Atomic int64_t mint_ms, maxt_ms;
+    _Atomic int64_t pushed_mint_ms; /* of what was pushed since a truncation began */
     _Atomic uint64_t series_count, chunk_count, created_total, removed_total, appended_total;
+    _Atomic uint64_t chunks_lost; /* could not be read when their range was cut */
     _Atomic int64_t last_append_unix_ms;
 };
 
+static inline void head_reached(const struct head *h, enum head_moment at)
+{
+    if (PL_UNLIKELY(h->hook.fn != NULL)) {
+        h->hook.fn(h->hook.arg, at);
+    }
+}
 static inline struct head_page *head_page_of(const struct head *h, uint32_t slot)
 {
     struct head_page *_Atomic *pages =
@@ -199,7 +221,8 @@ uint64_t head_wal_ref(struct head *h, uint32_t slot, const struct head_cold *c);
 bool head_labels(const struct head *h, uint32_t slot, struct pl_arena *a, struct labels *out);
 /* The last slot number in use plus one. */
 uint32_t head_slot_end(struct head *h);
-/* Recomputes mint and maxt by a walk over all series. */
+/* Recomputes mint and maxt by a walk over all series. Pushes may run: pushed_mint_ms was set to INT64_MAX under exclusive
+ * pins before, and holds what they brought since. */
 void head_rescan_bounds(struct head *h);
 
 /* ---- head_series.c ---- */
@@ -246,10 +269,15 @@ enum head_sample head_sample_append(struct head *h, struct head_shard *sh, uint3
 void head_chunk_push(struct head_series *s, struct head_cold *c, const struct head_chunk *chunk);
 pl_status head_append(struct head *h, const struct tsdb_append_batch *b, struct pl_arena *a,
                       struct tsdb_append_result *r, struct pl_err *err);
-/* Series record (type 1) of one series. */
-void head_encode_series(struct head *h, struct pl_buf *out, uint64_t ref, const struct head_cold *c);
 /* "plus range", saturating: the end of the block range that holds t. */
 int64_t head_range_end(int64_t t, int64_t range);
+
+/* ---- head_records.c ---- */
+/* Adds one series to a series record. */
+void head_encode_series(struct head *h, struct pl_buf *out, uint64_t ref, const struct head_cold *c);
+/* Adds the samples of the series' open chunk to a samples record. Shard lock held. */
+PL_MUST_USE pl_status head_encode_tail(struct pl_buf *out, uint64_t ref, const struct head_series *s,
+                                       struct pl_err *err);
 
 /* ---- head_postings.c ---- */
 struct head_postings *postings_create(struct symbols *symbols);
@@ -289,9 +317,22 @@ pl_status head_label_values(struct head *h, struct pl_arena *a, pl_str name, con
                             struct str_list *out, struct pl_err *err);
 /* Sorts slots by their labels. */
 void head_sort_slots(struct head *h, uint32_t *slots, size_t n);
-/* The chunks of a series that touch [mint, maxt], closed ones and a copy of the open one. */
+/* Chunks that could not be read, where work goes on without them. */
+struct head_bad {
+    uint64_t count;
+    struct pl_err first;
+};
+static inline void head_bad_note(struct head_bad *bad, const struct pl_err *err)
+{
+    if (bad->count++ == 0) {
+        bad->first = *err;
+    }
+}
+/* The chunks of a series that touch [mint, maxt], closed ones and a copy of the open one. `bad`: where to note chunks that
+ * are PL_CORRUPT and left out; NULL: they are an error. */
 pl_status head_chunk_views(struct head *h, uint32_t slot, struct pl_arena *a, struct head_chunk_pins *pins,
-                           int64_t mint, int64_t maxt, struct chunk_view **out, uint32_t *count, struct pl_err *err);
+                           int64_t mint, int64_t maxt, struct head_bad *bad, struct chunk_view **out, uint32_t *count,
+                           struct pl_err *err);
 
 /* ---- head_replay.c ---- */
 struct head_replay_result {
@@ -308,9 +349,11 @@ pl_status head_write_block(struct head *h, pl_str dir, int64_t mint_ms, int64_t 
                            struct ulid *id, struct pl_err *err);
 /* Forgets all samples below mint and the series left without any. Only memory: head_truncate_files follows. */
 void head_truncate(struct head *h, int64_t mint_ms);
-/* Deletes what the WAL and head chunks no longer need. */
-PL_MUST_USE pl_status head_truncate_files(struct head *h, pl_str wal_dir, struct pl_err *err);
 /* From its return on, no append stores a sample older than this. Waits for the running ones. */
 void head_barrier(struct head *h, int64_t min_valid_ms);
+
+/* ---- head_relog.c ---- */
+/* Deletes what the WAL and head chunks no longer need. */
+PL_MUST_USE pl_status head_truncate_files(struct head *h, pl_str wal_dir, struct pl_err *err);
 
 #endif

@@ -11,6 +11,7 @@ enum {
     PREFETCH_TAIL = 6,      /* and the end of the open chunk, which the line points to */
     CREATE_SLICE = 256,     /* series made per hold of the index lock */
     SAMPLE_RECORD_MAX = 28, /* two varints and the value */
+    SLICE_SAMPLES = 16384,  /* of one series, between looks at the size of the records */
     FLUSH_CHUNK_BYTES = 512 << 10,
 };
 
@@ -127,7 +128,7 @@ struct call {
     int64_t min_valid;
     int64_t mint, maxt;
     uint8_t *samples_record;
-    struct pl_buf series_record;
+    struct pl_buf series_record, tail_record;
     uint32_t *unlogged; /* slots whose series records are in this call's WAL records; heap, rare */
     size_t unlogged_count, unlogged_cap;
     struct wal_ticket ticket;
@@ -251,25 +252,6 @@ static void order_by_shard(const struct call *c, uint32_t *order, uint32_t start
 
 /* ---- stages 3 and 4: append, with the WAL record written as we go ---- */
 
-void head_encode_series(struct head *h, struct pl_buf *out, uint64_t ref, const struct head_cold *c)
-{
-    uint8_t *p = (uint8_t *)pl_buf_reserve(out, 1 + 8 + VARINT_MAX);
-
-    if (out->n == 0) {
-        *p++ = WAL_REC_SERIES;
-    }
-    pl_put_be64(p, ref);
-    p = uvarint_put(p + 8, c->label_count);
-    out->n = (size_t)(p - (uint8_t *)out->p);
-    for (uint32_t i = 0; i < c->label_count * 2u; i++) {
-        pl_str s = symbols_text(&h->symbols, c->labels[i]);
-        p = (uint8_t *)pl_buf_reserve(out, VARINT_MAX + s.n);
-        p = uvarint_put(p, s.n);
-        memcpy(p, s.p, s.n);
-        out->n = (size_t)(p + s.n - (uint8_t *)out->p);
-    }
-}
-
 struct record {
     uint8_t *p;
     uint64_t base_ref;
@@ -292,6 +274,45 @@ static inline void record_sample(struct record *rec, uint64_t ref, int64_t t, do
     rec->p += 8;
 }
 
+/* Hands the records so far to the log: series before the samples that name them. Shard lock held. */
+static void records_give(struct call *c, struct record *rec)
+{
+    struct wal *wal = c->h->wal;
+
+    if (wal != NULL && c->series_record.n > 0) {
+        wal_add(wal, &c->ticket, c->series_record.p, c->series_record.n);
+    }
+    if (wal != NULL && c->tail_record.n > 0) {
+        wal_add(wal, &c->ticket, c->tail_record.p, c->tail_record.n);
+    }
+    if (wal != NULL && rec->base_ref != 0) {
+        wal_add(wal, &c->ticket, c->samples_record, (size_t)(rec->p - c->samples_record));
+    }
+    pl_buf_reset(&c->series_record);
+    pl_buf_reset(&c->tail_record);
+    *rec = (struct record){.p = c->samples_record};
+}
+
+static inline bool records_full(const struct call *c, const struct record *rec)
+{
+    return rec->p - c->samples_record > WAL_RECORD_BYTES_WANTED || c->series_record.n > WAL_RECORD_BYTES_WANTED;
+}
+
+/* The log, as far as it will be read again, may not know this series: its record goes first. Samples that it has
+ * already go behind it at once: they may lie in a part of the log that is about to go, and replay takes no older sample
+ * after a newer one. */
+static void series_log(struct call *c, uint32_t slot, const struct head_series *s, uint64_t ref)
+{
+    struct pl_err err;
+
+    head_encode_series(c->h, &c->series_record, ref, head_cold_of(c->h, slot));
+    if (s->tail != NULL && head_encode_tail(&c->tail_record, ref, s, &err) != PL_OK) {
+        pl_error("open chunk cannot be logged again", PL_KV("user", c->h->tenant), PL_KV_ERR(&err));
+    }
+    pl_array_reserve(c->unlogged, c->unlogged_cap, c->unlogged_count + 1);
+    c->unlogged[c->unlogged_count++] = slot;
+}
+
 static void note_refusal(struct call *c, enum head_sample got, uint32_t i, int64_t t, double v,
                          const struct head_series *s)
 {
@@ -299,24 +320,21 @@ static void note_refusal(struct call *c, enum head_sample got, uint32_t i, int64
            pl_f64_from_bits(s->app.v_bits));
 }
 
-/* All samples of one series of the batch. Returns how many were stored. */
-static inline uint32_t series_append(struct call *c, struct head_shard *sh, uint32_t i, struct record *rec)
+/* The samples [first, end) of one series of the batch. Returns how many were stored. */
+static inline uint32_t samples_append(struct call *c, struct head_shard *sh, uint32_t i, uint32_t first, uint32_t end,
+                                      struct record *rec)
 {
-    const struct tsdb_append_series *bs = &c->b->series[i];
     uint32_t slot = c->slots[i], stored = 0;
     struct head_series *s = head_hot(c->h, slot);
     uint64_t ref = slot;
 
     if (PL_UNLIKELY(!s->logged || c->h->foreign.count > 0)) {
-        const struct head_cold *cold = head_cold_of(c->h, slot);
-        ref = head_wal_ref(c->h, slot, cold);
+        ref = head_wal_ref(c->h, slot, head_cold_of(c->h, slot));
         if (!s->logged) {
-            head_encode_series(c->h, &c->series_record, ref, cold);
-            pl_array_reserve(c->unlogged, c->unlogged_cap, c->unlogged_count + 1);
-            c->unlogged[c->unlogged_count++] = slot;
+            series_log(c, slot, s, ref);
         }
     }
-    for (uint32_t k = bs->sample_first; k < bs->sample_first + bs->sample_count; k++) {
+    for (uint32_t k = first; k < end; k++) {
         int64_t t = c->b->t[k];
         double v = c->b->v[k];
         enum head_sample got;
@@ -337,6 +355,19 @@ static inline uint32_t series_append(struct call *c, struct head_shard *sh, uint
         stored++;
     }
     return stored;
+}
+
+static inline uint32_t series_append(struct call *c, struct head_shard *sh, uint32_t i, struct record *rec)
+{
+    const struct tsdb_append_series *bs = &c->b->series[i];
+    uint32_t at = bs->sample_first, end = at + bs->sample_count, stored = 0;
+
+    while (PL_UNLIKELY(end - at > SLICE_SAMPLES)) {
+        stored += samples_append(c, sh, i, at, at + SLICE_SAMPLES, rec);
+        at += SLICE_SAMPLES;
+        records_give(c, rec);
+    }
+    return stored + samples_append(c, sh, i, at, end, rec);
 }
 
 static inline void prefetch_series(const struct call *c, uint32_t i)
@@ -373,17 +404,12 @@ static void PL_HOT shard_append(struct call *c, uint32_t shard, const uint32_t *
             prefetch_tail(c, order[k + PREFETCH_TAIL]);
         }
         stored += series_append(c, sh, order[k], &rec);
-    }
-    if (c->h->wal != NULL) {
-        if (c->series_record.n > 0) {
-            wal_add(c->h->wal, &c->ticket, c->series_record.p, c->series_record.n);
-        }
-        if (rec.base_ref != 0) {
-            wal_add(c->h->wal, &c->ticket, c->samples_record, (size_t)(rec.p - c->samples_record));
+        if (PL_UNLIKELY(records_full(c, &rec))) {
+            records_give(c, &rec);
         }
     }
+    records_give(c, &rec);
     pl_mutex_unlock(&sh->lock);
-    pl_buf_reset(&c->series_record);
     c->r->appended += stored;
 }
 
@@ -498,6 +524,7 @@ pl_status head_append(struct head *h, const struct tsdb_append_batch *b, struct 
         }
     }
     if (c.mint <= c.maxt) {
+        atomic_min_i64(&h->pushed_mint_ms, c.mint);
         atomic_min_i64(&h->mint_ms, c.mint);
         atomic_max_i64(&h->maxt_ms, c.maxt);
     }
@@ -513,7 +540,11 @@ pl_status head_append(struct head *h, const struct tsdb_append_batch *b, struct 
         first_labels_copy(&c);
     }
     r->head_maxt_ms = atomic_load_explicit(&h->maxt_ms, memory_order_relaxed);
+    if (r->head_maxt_ms == INT64_MIN) {
+        r->head_maxt_ms = c.min_valid; /* empty: what the blocks reach to is the bound */
+    }
     pl_buf_fini(&c.series_record);
+    pl_buf_fini(&c.tail_record);
     pl_free(c.unlogged);
     /* A full disk here costs nothing yet: the samples are in the WAL, the chunks wait in memory. */
     if (head_chunks_flush(h->chunks, FLUSH_CHUNK_BYTES, false, &flush_err) != PL_OK) {

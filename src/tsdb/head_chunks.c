@@ -133,57 +133,84 @@ static void pin(struct head_chunk_pins *pins, struct hc_file *f)
     pins->last[pins->next++ % PL_ARRAY_LEN(pins->last)] = f;
 }
 
+/* Where a chunk's record is. Mapped: the file is pinned. Otherwise the bytes are in a buffer, valid while locked. */
+struct record_place {
+    const uint8_t *p;
+    size_t n;
+    bool mapped;
+};
+
+static pl_status place_locked(struct head_chunks *hc, const struct head_chunk *c, struct head_chunk_pins *pins,
+                              struct record_place *out, struct pl_err *err)
+{
+    struct hc_file *f = file_find_locked(hc, c->file);
+
+    if (f == NULL) {
+        return pl_fail(err, PL_CORRUPT, "head chunk file %06u is gone", c->file);
+    }
+    if (c->offset < f->written) {
+        PL_TRY(file_map_locked(f, err));
+        pin(pins, f);
+        *out = (struct record_place){.p = f->map + c->offset,
+                                     .n = (size_t)(PL_MIN(f->written, (uint64_t)f->map_size) - c->offset),
+                                     .mapped = true};
+        return PL_OK;
+    }
+    for (struct hc_node *d = hc->first; d != NULL; d = d->next) {
+        if (d->file == f && c->offset >= d->offset && c->offset < d->offset + d->buf.n) {
+            *out = (struct record_place){.p = (const uint8_t *)d->buf.p + (c->offset - d->offset),
+                                         .n = (size_t)(d->offset + d->buf.n - c->offset)};
+            return PL_OK;
+        }
+    }
+    return pl_fail(err, PL_CORRUPT, "head chunk %06u:%u is not in its file", c->file, c->offset);
+}
+
+static pl_status place_parse(const struct record_place *place, const struct head_chunk *c, struct chunk_view *out,
+                             struct pl_err *err)
+{
+    uint64_t ref;
+    size_t size;
+    pl_status st = head_chunk_parse(place->p, place->n, &ref, out, &size, err);
+
+    if (st == PL_NOT_FOUND) {
+        return pl_fail(err, PL_CORRUPT, "head chunk %06u:%u is empty", c->file, c->offset);
+    }
+    if (st != PL_OK) {
+        pl_wrap(err, "head chunk %06u:%u", c->file, c->offset);
+    }
+    return st;
+}
+
+static pl_status view_copy(struct chunk_view *v, struct pl_arena *a, struct pl_err *err)
+{
+    uint8_t *q = pl_arena_alloc_try(a, v->size);
+
+    if (q == NULL) {
+        return pl_fail(err, PL_LIMIT, "query memory limit");
+    }
+    memcpy(q, v->data, v->size);
+    v->data = q;
+    return PL_OK;
+}
+
 pl_status head_chunks_read(struct head_chunks *hc, const struct head_chunk *c, struct head_chunk_pins *pins,
                            struct chunk_view *out, struct pl_err *err)
 {
-    struct hc_file *f;
-    uint64_t ref;
-    size_t size;
-    pl_status st = PL_OK;
-    const uint8_t *p = NULL;
-    size_t n = 0;
-    bool copy = false;
+    struct record_place place = {.p = NULL};
+    pl_status st;
 
     pl_mutex_lock(&hc->lock);
-    f = file_find_locked(hc, c->file);
-    if (f == NULL) {
-        st = pl_fail(err, PL_CORRUPT, "head chunk file %06u is gone", c->file);
-    } else if (c->offset < f->written) {
-        st = file_map_locked(f, err);
+    st = place_locked(hc, c, pins, &place, err);
+    if (st == PL_OK && !place.mapped) {
+        st = place_parse(&place, c, out, err);
         if (st == PL_OK) {
-            p = f->map + c->offset;
-            n = (size_t)(PL_MIN(f->written, (uint64_t)f->map_size) - c->offset);
-            pin(pins, f);
-        }
-    } else {
-        for (struct hc_node *d = hc->first; d != NULL && p == NULL; d = d->next) {
-            if (d->file == f && c->offset >= d->offset && c->offset < d->offset + d->buf.n) {
-                p = (const uint8_t *)d->buf.p + (c->offset - d->offset);
-                n = (size_t)(d->offset + d->buf.n - c->offset);
-            }
-        }
-        copy = true;
-    }
-    if (st == PL_OK && p == NULL) {
-        st = pl_fail(err, PL_CORRUPT, "head chunk %06u:%u is not in its file", c->file, c->offset);
-    }
-    if (st == PL_OK) {
-        st = head_chunk_parse(p, n, &ref, out, &size, err);
-        if (st == PL_NOT_FOUND) {
-            st = pl_fail(err, PL_CORRUPT, "head chunk %06u:%u is empty", c->file, c->offset);
-        }
-    }
-    if (st == PL_OK && copy) {
-        uint8_t *q = pl_arena_alloc_try(pins->a, out->size);
-        if (q == NULL) {
-            st = pl_fail(err, PL_LIMIT, "query memory limit");
-        } else {
-            memcpy(q, out->data, out->size);
-            out->data = q;
+            st = view_copy(out, pins->a, err);
         }
     }
     pl_mutex_unlock(&hc->lock);
-    return st;
+    /* Mapped pages may have to come from the disk: nobody waits for that but who asked. */
+    return st == PL_OK && place.mapped ? place_parse(&place, c, out, err) : st;
 }
 
 void head_chunks_close(struct head_chunks *hc)
@@ -381,25 +408,29 @@ static void current_end_locked(struct head_chunks *hc)
     }
 }
 
+static bool is_pending_locked(const struct head_chunks *hc, const struct hc_file *f)
+{
+    for (const struct hc_node *d = hc->first; d != NULL; d = d->next) {
+        if (d->file == f && d->buf.n > 0) {
+            return true;
+        }
+    }
+    return f == hc->current;
+}
+
 void head_chunks_truncate(struct head_chunks *hc, int64_t mint_ms)
 {
-    char path[PATH_MAX + 16];
-    size_t kept = 0;
+    struct hc_file **gone;
+    size_t kept = 0, gone_count = 0;
 
     pl_mutex_lock(&hc->flush_lock);
     pl_mutex_lock(&hc->lock);
     current_end_locked(hc);
+    gone = pl_new_array(struct hc_file *, hc->file_count + 1);
     for (size_t i = 0; i < hc->file_count; i++) {
         struct hc_file *f = hc->files[i];
-        bool pending = false;
-
-        for (struct hc_node *d = hc->first; d != NULL; d = d->next) {
-            pending = pending || (d->file == f && d->buf.n > 0);
-        }
-        if (f->maxt_ms < mint_ms && i + 1 < hc->file_count && f != hc->current && !pending) {
-            hc__file_path(hc, f->number, path, sizeof(path));
-            (void)unlink(path);
-            hc__file_unref(f);
+        if (f->maxt_ms < mint_ms && i + 1 < hc->file_count && !is_pending_locked(hc, f)) {
+            gone[gone_count++] = f;
         } else {
             hc->files[kept++] = f;
         }
@@ -407,6 +438,13 @@ void head_chunks_truncate(struct head_chunks *hc, int64_t mint_ms)
     hc->file_count = kept;
     pl_mutex_unlock(&hc->lock);
     pl_mutex_unlock(&hc->flush_lock);
+    for (size_t i = 0; i < gone_count; i++) {
+        char path[PATH_MAX + 16];
+        hc__file_path(hc, gone[i]->number, path, sizeof(path)); /* its number is not used again: newer files stay */
+        (void)unlink(path);
+        hc__file_unref(gone[i]);
+    }
+    pl_free(gone);
 }
 
 uint32_t head_chunks_oldest(struct head_chunks *hc)

@@ -18,10 +18,11 @@ struct head_chunk {
 };
 
 struct head_chunks;
-/* Called for each chunk on disk, files in order. */
-typedef void (*head_chunks_load_fn)(void *arg, uint64_t ref, const struct head_chunk *c);
-/* PL_BLOCKING. Reads the files of dir (made when missing); a corrupt tail of the last file is cut (unless read_only);
- * *corruptions counts files with bad bytes. */
+/* Called for each chunk on disk, files in order. `behind_hole`: in an earlier file, what follows bad bytes is missing. */
+typedef void (*head_chunks_load_fn)(void *arg, uint64_t ref, const struct head_chunk *c, bool behind_hole);
+/* PL_BLOCKING. Reads the files of dir (made when missing); a corrupt tail of the last file is cut (unless read_only),
+ * others stay as they are, so that the hole is known until what fills it is on disk; *corruptions counts files with bad
+ * bytes. */
 PL_MUST_USE pl_status head_chunks_open(struct head_chunks **out, pl_str dir, bool read_only, head_chunks_load_fn load,
                                        void *arg, uint64_t *corruptions, struct pl_err *err);
 void head_chunks_close(struct head_chunks *hc); /* flushes; NULL allowed */

@@ -2,6 +2,7 @@
 #include "tsdb/head_chunks_internal.h"
 
 #include "base/log.h"
+#include "codec/hist_chunk.h"
 #include "codec/xor_chunk.h"
 
 #include <dirent.h>
@@ -50,7 +51,8 @@ static pl_status numbers_list(const struct head_chunks *hc, uint32_t **out, size
 }
 
 /* Gives every good record to load; returns the offset behind the last good one. */
-static uint64_t file_walk(struct hc_file *f, head_chunks_load_fn load, void *arg, pl_status *end, struct pl_err *err)
+static uint64_t file_walk(struct hc_file *f, bool behind_hole, head_chunks_load_fn load, void *arg, pl_status *end,
+                          struct pl_err *err)
 {
     size_t at = HC_FILE_HEADER;
 
@@ -64,11 +66,14 @@ static uint64_t file_walk(struct hc_file *f, head_chunks_load_fn load, void *arg
         if (*end != PL_OK) {
             break;
         }
-        /* Bit 7 marks out-of-order chunks, other encodings are histograms: neither is ours to serve yet. */
-        if (v.encoding == CHUNK_ENC_XOR && v.mint_ms <= v.maxt_ms) {
+        /* Bit 7 marks out-of-order chunks: not ours to serve yet. */
+        if ((v.encoding == CHUNK_ENC_XOR || v.encoding == CHUNK_ENC_HISTOGRAM ||
+             v.encoding == CHUNK_ENC_FLOAT_HISTOGRAM) &&
+            v.mint_ms <= v.maxt_ms) {
             load(arg, ref,
                  &(struct head_chunk){
-                     .file = f->number, .offset = (uint32_t)at, .mint_ms = v.mint_ms, .maxt_ms = v.maxt_ms});
+                     .file = f->number, .offset = (uint32_t)at, .mint_ms = v.mint_ms, .maxt_ms = v.maxt_ms},
+                 behind_hole);
         }
         f->maxt_ms = PL_MAX(f->maxt_ms, v.maxt_ms);
         at += size;
@@ -107,7 +112,7 @@ static pl_status file_load(struct head_chunks *hc, uint32_t number, bool last, h
     }
     (void)close(fd);
     if (f->map != NULL && pl_get_be32(f->map) == HC_FILE_MAGIC && f->map[4] == 1) {
-        good = file_walk(f, load, arg, &end, &why);
+        good = file_walk(f, *corruptions > 0, load, arg, &end, &why);
     } else {
         (void)pl_fail(&why, PL_CORRUPT, "not a head chunk file");
     }

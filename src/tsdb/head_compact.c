@@ -1,57 +1,52 @@
-/* Cutting the head: a block of its oldest range, then forgetting what the block holds, in memory, head chunks and WAL.
- */
+/* Cutting the head: a block of its oldest range, then forgetting what the block holds, in memory. */
 #include "tsdb/head.h"
 
 #include "base/log.h"
 #include "tsdb/block.h"
+#include "tsdb/chunk_samples.h"
 
 #include <stdlib.h>
 
-enum { WRITE_SLICE = 512, RELOG_SLICE_PAGES = 64, GIVE_BACK_SERIES = 10000 };
+enum { WRITE_SLICE = 512, GIVE_BACK_SERIES = 10000 };
 
 /* ---- writing a block ---- */
 
-/* The part of an XOR chunk inside [mint, maxt), encoded anew. PL_NOT_FOUND: no sample lies inside. */
-static pl_status chunk_clip(struct chunk_view *c, int64_t mint, int64_t maxt, struct pl_arena *a, struct pl_err *err)
-{
-    uint32_t n = xor_count(c->data, c->size), kept = 0;
-    int64_t *t = pl_arena_alloc_try(a, (size_t)n * sizeof(*t));
-    double *v = pl_arena_alloc_try(a, (size_t)n * sizeof(*v));
-    uint8_t *out = pl_arena_alloc_try(a, XOR_CHUNK_HEADER + (size_t)n * XOR_SAMPLE_BYTES_MAX + XOR_SAMPLE_BYTES_MAX);
-    struct xor_appender app;
+struct range {
+    int64_t mint, maxt;
+};
 
-    if (t == NULL || v == NULL || out == NULL) {
-        return pl_fail(err, PL_NOMEM, "out of memory while cutting a chunk");
-    }
-    PL_TRY(xor_decode(c->data, c->size, t, v, err));
-    xor_init(&app, out);
-    for (uint32_t i = 0; i < n; i++) {
-        if (t[i] < mint || t[i] >= maxt) {
-            continue;
-        }
-        if (kept++ == 0) {
-            c->mint_ms = t[i];
-        }
-        c->maxt_ms = t[i];
-        xor_append(&app, out, t[i], v[i]);
-    }
-    c->data = out;
-    c->size = xor_size(&app);
-    return kept > 0 ? PL_OK : PL_NOT_FOUND;
+static bool in_range(const void *arg, int64_t t)
+{
+    const struct range *r = arg;
+
+    return t >= r->mint && t < r->maxt;
 }
 
-static pl_status series_write(struct head *h, uint32_t slot, struct block_writer *w, int64_t mint, int64_t maxt,
-                              struct pl_arena *a, struct head_chunk_pins *pins, struct pl_err *err)
-{
-    struct chunk_view *views;
-    struct labels ls;
-    uint32_t n, kept = 0;
+/* One block being written. */
+struct cutting {
+    struct head *h;
+    struct block_writer *w;
+    struct range range;
+    struct chunk_samples samples; /* scratch */
+    struct pl_arena a;            /* of a slice of series */
+    struct head_chunk_pins pins;
+    struct head_bad bad;
+};
 
-    PL_TRY(head_chunk_views(h, slot, a, pins, mint, maxt - 1, &views, &n, err));
-    for (uint32_t i = 0; i < n; i++) {
-        struct chunk_view c = views[i];
-        if (c.mint_ms < mint || c.maxt_ms >= maxt) {
-            pl_status st = chunk_clip(&c, mint, maxt, a, err);
+/* Cuts the views to the range; `all`: looks into each, and leaves out those that do not decode. Returns how many are
+ * left. */
+static pl_status views_clip(struct cutting *c, struct chunk_view *views, uint32_t *count, bool all, struct pl_err *err)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < *count; i++) {
+        struct chunk_view v = views[i];
+        if (all || v.mint_ms < c->range.mint || v.maxt_ms >= c->range.maxt) {
+            pl_status st = chunk_filter(&c->samples, &v, in_range, &c->range, &c->a, err);
+            if (st == PL_CORRUPT) {
+                head_bad_note(&c->bad, err);
+                continue;
+            }
             if (st == PL_NOT_FOUND) {
                 continue;
             }
@@ -59,15 +54,34 @@ static pl_status series_write(struct head *h, uint32_t slot, struct block_writer
                 return st;
             }
         }
-        views[kept++] = c;
+        views[kept++] = v;
     }
-    if (kept == 0) {
+    *count = kept;
+    return PL_OK;
+}
+
+/* A chunk that cannot be read any more is left out: it would keep this and all later ranges in the head for ever. */
+static pl_status series_write(struct cutting *c, uint32_t slot, struct pl_err *err)
+{
+    struct chunk_view *views;
+    struct labels ls;
+    uint32_t n;
+    pl_status st;
+
+    PL_TRY(head_chunk_views(c->h, slot, &c->a, &c->pins, c->range.mint, c->range.maxt - 1, &c->bad, &views, &n, err));
+    PL_TRY(views_clip(c, views, &n, false, err));
+    if (n == 0) {
         return PL_OK;
     }
-    if (!head_labels(h, slot, a, &ls)) {
+    if (!head_labels(c->h, slot, &c->a, &ls)) {
         return pl_fail(err, PL_NOMEM, "out of memory while cutting the head");
     }
-    return block_writer_add(w, ls, views, kept, err);
+    st = block_writer_add(c->w, ls, views, n, err);
+    if (st == PL_CORRUPT) {
+        PL_TRY(views_clip(c, views, &n, true, err));
+        st = block_writer_add(c->w, ls, views, n, err);
+    }
+    return st;
 }
 
 /* Live series with chunks that touch the range, in label order. */
@@ -102,27 +116,35 @@ static uint32_t *series_in_range(struct head *h, int64_t mint, int64_t maxt, siz
 pl_status head_write_block(struct head *h, pl_str dir, int64_t mint_ms, int64_t maxt_ms, int64_t now_ms,
                            struct ulid *id, struct pl_err *err)
 {
-    struct block_writer *w = NULL;
-    struct pl_arena a;
+    struct cutting *c = pl_new(struct cutting);
     size_t n;
     uint32_t *slots;
     pl_status st;
 
-    pl_arena_init(&a, 0);
+    c->h = h;
+    c->range = (struct range){mint_ms, maxt_ms};
+    pl_arena_init(&c->a, 0);
     slots = series_in_range(h, mint_ms, maxt_ms, &n);
-    st = block_writer_create(&w, dir, mint_ms, maxt_ms, now_ms, err);
+    st = block_writer_create(&c->w, dir, mint_ms, maxt_ms, now_ms, err);
     for (size_t at = 0; at < n && st == PL_OK; at += WRITE_SLICE) {
-        struct head_chunk_pins pins = {.a = &a};
+        c->pins = (struct head_chunk_pins){.a = &c->a};
         for (size_t i = at; i < PL_MIN(at + WRITE_SLICE, n) && st == PL_OK; i++) {
-            st = series_write(h, slots[i], w, mint_ms, maxt_ms, &a, &pins, err);
+            st = series_write(c, slots[i], err);
         }
-        pl_arena_reset(&a);
+        pl_arena_reset(&c->a);
     }
     if (st == PL_OK) {
-        st = block_writer_finish(w, id, err);
+        st = block_writer_finish(c->w, id, err);
     }
-    block_writer_destroy(w);
-    pl_arena_fini(&a);
+    if (c->bad.count > 0 && (st == PL_OK || st == PL_NOT_FOUND)) {
+        atomic_fetch_add_explicit(&h->chunks_lost, c->bad.count, memory_order_relaxed);
+        pl_error("chunks of the head could not be read: their samples are not in the block", PL_KV("user", h->tenant),
+                 PL_KV_INT("chunks", c->bad.count), PL_KV_ERR(&c->bad.first));
+    }
+    block_writer_destroy(c->w);
+    chunk_samples_fini(&c->samples);
+    pl_arena_fini(&c->a);
+    pl_free(c);
     pl_free(slots);
     return st;
 }
@@ -197,6 +219,7 @@ static uint32_t *mark_dead(struct head *h, size_t *count)
     size_t n = 0, cap = 0;
 
     head_pin_exclusive(h);
+    atomic_store_explicit(&h->pushed_mint_ms, INT64_MAX, memory_order_relaxed); /* for head_rescan_bounds */
     for (uint32_t first = 0; first < end; first += HEAD_PAGE_SERIES) {
         struct head_page *page = head_page_of(h, first);
         for (uint32_t k = 0; page != NULL && k < HEAD_PAGE_SERIES; k++) {
@@ -221,133 +244,6 @@ static uint32_t *mark_dead(struct head *h, size_t *count)
     return dead;
 }
 
-/* ---- truncation of the log ---- */
-
-/* Writes each live series of some pages, and the samples of its open chunk, into the new segments. Pushes may go on:
- * what they add is in the log already, and replay ignores what it has seen. */
-static pl_status relog_pages(struct head *h, uint32_t first, uint32_t last, struct pl_buf *series,
-                             struct pl_buf *samples, int64_t *t, double *v, struct pl_err *err)
-{
-    struct wal_ticket ticket = {.used = false};
-
-    for (uint32_t slot = first; slot < last; slot += HEAD_PAGE_SERIES) {
-        struct head_page *page = head_page_of(h, slot);
-        struct head_shard *sh = &h->shards[head_shard_of(slot)];
-        pl_status st = PL_OK;
-
-        if (page == NULL) {
-            continue;
-        }
-        pl_buf_reset(series);
-        pl_buf_reset(samples);
-        pl_mutex_lock(&sh->lock);
-        for (uint32_t k = 0; k < HEAD_PAGE_SERIES && st == PL_OK; k++) {
-            struct head_series *s = &page->hot[k];
-            uint64_t ref = slot + k;
-            uint32_t n;
-
-            if (!head_is_live(s)) {
-                continue;
-            }
-            ref = head_wal_ref(h, slot + k, &page->cold[k]);
-            head_encode_series(h, series, ref, &page->cold[k]);
-            if (s->tail == NULL) {
-                continue;
-            }
-            n = s->app.sample_count;
-            PL_ASSERT(n <= HEAD_CHUNK_SAMPLES * 2);
-            st = xor_decode(s->tail, xor_size(&s->app), t, v, err);
-            for (uint32_t i = 0; i < n && st == PL_OK; i++) {
-                uint8_t *p = (uint8_t *)pl_buf_reserve(samples, 64), *start = p;
-                if (samples->n == 0) {
-                    *p++ = WAL_REC_SAMPLES;
-                    memset(p, 0, 16); /* base reference and time 0: the deltas are the values */
-                    p += 16;
-                }
-                p = varint_put(p, (int64_t)ref);
-                p = varint_put(p, t[i]);
-                pl_put_be64(p, pl_f64_bits(v[i]));
-                samples->n += (size_t)(p + 8 - start);
-            }
-        }
-        if (st == PL_OK && series->n > 0) {
-            wal_add(h->wal, &ticket, series->p, series->n);
-        }
-        if (st == PL_OK && samples->n > 0) {
-            wal_add(h->wal, &ticket, samples->p, samples->n);
-        }
-        pl_mutex_unlock(&sh->lock);
-        if (st != PL_OK) {
-            return st;
-        }
-    }
-    return wal_commit(h->wal, &ticket, err);
-}
-
-/* Chunk files of a foreign writer may name a series by more than one reference: these names stay in the log too. */
-static pl_status relog_aliases(struct head *h, struct pl_err *err)
-{
-    struct pl_buf series = {.p = NULL};
-    struct wal_ticket ticket = {.used = false};
-    struct u64_map_entry *v;
-    size_t n = 0;
-
-    pl_mutex_lock(&h->index);
-    v = pl_alloc((h->alias.count + 1) * sizeof(*v));
-    for (size_t i = 0; h->alias.v != NULL && i <= h->alias.mask; i++) {
-        if (h->alias.v[i].key != 0) {
-            v[n++] = h->alias.v[i];
-        }
-    }
-    pl_mutex_unlock(&h->index);
-    head_pin(h);
-    for (size_t i = 0; i < n; i++) {
-        if (!head_is_live(head_hot(h, (uint32_t)v[i].value))) {
-            continue;
-        }
-        pl_buf_reset(&series);
-        head_encode_series(h, &series, v[i].key, head_cold_of(h, (uint32_t)v[i].value));
-        wal_add(h->wal, &ticket, series.p, series.n);
-    }
-    head_unpin(h);
-    pl_free(v);
-    pl_buf_fini(&series);
-    return wal_commit(h->wal, &ticket, err);
-}
-
-static pl_status wal_truncate(struct head *h, pl_str wal_dir, struct pl_err *err)
-{
-    struct pl_buf series = {.p = NULL}, samples = {.p = NULL};
-    int64_t *t = pl_new_array(int64_t, HEAD_CHUNK_SAMPLES * 2);
-    double *v = pl_new_array(double, HEAD_CHUNK_SAMPLES * 2);
-    uint32_t segment, end;
-    pl_status st = wal_roll(h->wal, &segment, err);
-
-    if (st == PL_OK) {
-        st = relog_aliases(h, err);
-    }
-    end = head_slot_end(h);
-    for (uint32_t first = 0; first < end && st == PL_OK; first += RELOG_SLICE_PAGES * HEAD_PAGE_SERIES) {
-        st = relog_pages(h, first, PL_MIN(first + RELOG_SLICE_PAGES * HEAD_PAGE_SERIES, end), &series, &samples, t, v,
-                         err);
-    }
-    /* Closed chunks are only in their files from here on. */
-    if (st == PL_OK) {
-        st = head_chunks_flush(h->chunks, 0, true, err);
-    }
-    if (st == PL_OK) {
-        st = wal_sync(h->wal, err);
-    }
-    if (st == PL_OK) {
-        st = wal_delete_before(wal_dir, segment, err);
-    }
-    pl_buf_fini(&series);
-    pl_buf_fini(&samples);
-    pl_free(t);
-    pl_free(v);
-    return st;
-}
-
 void head_truncate(struct head *h, int64_t mint_ms)
 {
     uint32_t *dead;
@@ -366,16 +262,6 @@ void head_truncate(struct head *h, int64_t mint_ms)
     if (n >= GIVE_BACK_SERIES) {
         pl_alloc_give_back(); /* or an idle process would keep it for ever */
     }
-}
-
-pl_status head_truncate_files(struct head *h, pl_str wal_dir, struct pl_err *err)
-{
-    PL_TRY(wal_truncate(h, wal_dir, err));
-    head_chunks_truncate(h->chunks, atomic_load_explicit(&h->min_valid_ms, memory_order_relaxed));
-    pl_mutex_lock(&h->index);
-    head_quarantine_release_locked(h, head_chunks_oldest(h->chunks));
-    pl_mutex_unlock(&h->index);
-    return PL_OK;
 }
 
 void head_barrier(struct head *h, int64_t min_valid_ms)

@@ -40,6 +40,7 @@ struct replay_worker {
 struct loaded_chunk {
     uint64_t ref;
     struct head_chunk c;
+    bool late; /* taken only after the log */
 };
 
 struct replay {
@@ -197,13 +198,13 @@ static void workers_stop(struct replay *r)
 
 /* ---- head chunks on disk ---- */
 
-static void chunk_loaded(void *arg, uint64_t ref, const struct head_chunk *c)
+static void chunk_loaded(void *arg, uint64_t ref, const struct head_chunk *c, bool behind_hole)
 {
     struct replay *r = arg;
 
     r->ref_max = PL_MAX(r->ref_max, ref);
     pl_array_reserve(r->chunks, r->chunk_cap, r->chunk_count + 1);
-    r->chunks[r->chunk_count++] = (struct loaded_chunk){.ref = ref, .c = *c};
+    r->chunks[r->chunk_count++] = (struct loaded_chunk){.ref = ref, .c = *c, .late = behind_hole};
 }
 
 static int loaded_cmp(const void *x, const void *y)
@@ -216,10 +217,38 @@ static int loaded_cmp(const void *x, const void *y)
     return a->c.mint_ms != b->c.mint_ms ? (a->c.mint_ms < b->c.mint_ms ? -1 : 1) : 0;
 }
 
+/* Puts a chunk among those of its series. What overlaps is left out: the log has these samples, or had them first. */
+static void chunk_attach(struct replay *r, uint32_t slot, const struct head_chunk *c)
+{
+    struct head_series *s = head_hot(r->h, slot);
+    struct head_cold *cold = head_cold_of(r->h, slot);
+    uint32_t at = s->chunk_count;
+
+    if (c->maxt_ms < r->min_valid) {
+        return; /* its time is in a block */
+    }
+    if (s->tail != NULL && c->maxt_ms >= s->chunk_mint) {
+        return;
+    }
+    while (at > 0 && cold->chunks[at - 1].mint_ms > c->maxt_ms) {
+        at--;
+    }
+    if (at > 0 && cold->chunks[at - 1].maxt_ms >= c->mint_ms) {
+        return;
+    }
+    head_chunk_push(s, cold, c);
+    memmove(&cold->chunks[at + 1], &cold->chunks[at], (s->chunk_count - 1 - at) * sizeof(*c));
+    cold->chunks[at] = *c;
+    atomic_fetch_add_explicit(&r->h->chunk_count, 1, memory_order_relaxed);
+    if (!s->has_t || c->maxt_ms > s->app.t) {
+        s->app.t = c->maxt_ms;
+        s->has_t = 1;
+    }
+}
+
 /* Gives the chunks that were stored under this reference to the series. No worker may be busy with it. */
 static void chunks_attach(struct replay *r, uint64_t ref, uint32_t slot)
 {
-    struct head_series *s = head_hot(r->h, slot);
     size_t lo = 0, hi = r->chunk_count;
 
     while (lo < hi) {
@@ -231,20 +260,9 @@ static void chunks_attach(struct replay *r, uint64_t ref, uint32_t slot)
         }
     }
     for (; lo < r->chunk_count && r->chunks[lo].ref == ref; lo++) {
-        const struct head_chunk *c = &r->chunks[lo].c;
-        if (c->maxt_ms < r->min_valid) {
-            continue; /* its time is in a block */
+        if (!r->chunks[lo].late) {
+            chunk_attach(r, slot, &r->chunks[lo].c);
         }
-        if (s->has_t && c->mint_ms <= s->app.t) {
-            continue; /* overlaps what is there: the log has these samples or had them first */
-        }
-        if (s->tail != NULL) {
-            continue; /* samples newer than closed chunks were replayed already */
-        }
-        head_chunk_push(s, head_cold_of(r->h, slot), c);
-        atomic_fetch_add_explicit(&r->h->chunk_count, 1, memory_order_relaxed);
-        s->app.t = c->maxt_ms;
-        s->has_t = 1;
     }
 }
 
@@ -262,6 +280,18 @@ static uint32_t ref_slot(struct head *h, uint64_t ref)
         return 0;
     }
     return head_is_live(head_hot(h, (uint32_t)ref)) && !head_cold_of(h, (uint32_t)ref)->foreign ? (uint32_t)ref : 0;
+}
+
+/* Chunks behind bad bytes. Had they been there during replay, the samples that the log has for the hole would have been
+ * too old. Now they fill what the log did not. */
+static void late_chunks_attach(struct replay *r)
+{
+    for (size_t i = 0; i < r->chunk_count; i++) {
+        uint32_t slot = r->chunks[i].late ? ref_slot(r->h, r->chunks[i].ref) : 0;
+        if (slot != 0) {
+            chunk_attach(r, slot, &r->chunks[i].c);
+        }
+    }
 }
 
 /* May this reference be the slot number itself? Only while the slots stay about as many as the series. */
@@ -407,16 +437,20 @@ static pl_status record_each(void *arg, const uint8_t *p, size_t n, struct pl_er
 /* ---- segments ---- */
 
 /* Cuts the bad segment and deletes those behind it, as Prometheus does: what follows a hole cannot be trusted to fit.
- */
-static void repair(pl_str dir, const struct wal_files *f, size_t bad, uint64_t good_bytes, struct pl_arena *a)
+ * Were they left, the next start would read them, stop at the same place, and throw away what is logged from now on. */
+static pl_status repair(pl_str dir, const struct wal_files *f, size_t bad, uint64_t good_bytes, struct pl_arena *a,
+                        struct pl_err *err)
 {
-    for (size_t i = bad; i < f->n; i++) {
+    for (size_t i = f->n; i-- > bad;) {
         pl_str path = wal_segment_path(a, dir, f, &f->v[i]);
         int rc = i == bad ? truncate(path.p, (off_t)good_bytes) : unlink(path.p);
         if (rc != 0) {
-            pl_error("WAL repair failed", PL_KV("file", path), PL_KV_C("err", strerror(errno)));
+            return pl_fail(err, PL_IO, "the WAL is damaged in %.*s and cannot be repaired: %s %.*s: %s",
+                           PL_STR_ARG(wal_segment_path(a, dir, f, &f->v[bad])), i == bad ? "cut" : "delete",
+                           PL_STR_ARG(path), strerror(errno));
         }
     }
+    return PL_OK;
 }
 
 /* PL_NOT_FOUND: the log ends here (a bad record). */
@@ -459,7 +493,7 @@ static pl_status segment_replay(struct replay *r, pl_str dir, const struct wal_f
             PL_KV("user", r->h->tenant), PL_KV("segment", path), PL_KV_INT("good_bytes", scan.good_bytes),
             PL_KV_INT("later_segments", f->n - i - 1), PL_KV_ERR(&why));
     if (!r->h->read_only) {
-        repair(dir, f, i, scan.good_bytes, a);
+        PL_TRY(repair(dir, f, i, scan.good_bytes, a, err));
     }
     return PL_NOT_FOUND;
 }
@@ -564,6 +598,7 @@ pl_status head_replay(struct head *h, pl_str dir, struct tsdb_progress *progress
         workers_stop(r);
     }
     if (st == PL_OK) {
+        late_chunks_attach(r);
         rename_lost(r);
         r->renamed_count = 0;
         free_slots_find(r);

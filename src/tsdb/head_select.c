@@ -46,7 +46,8 @@ static pl_status open_chunk_copy(const struct head_series *s, struct pl_arena *a
 }
 
 pl_status head_chunk_views(struct head *h, uint32_t slot, struct pl_arena *a, struct head_chunk_pins *pins,
-                           int64_t mint, int64_t maxt, struct chunk_view **out, uint32_t *count, struct pl_err *err)
+                           int64_t mint, int64_t maxt, struct head_bad *bad, struct chunk_view **out, uint32_t *count,
+                           struct pl_err *err)
 {
     struct head_shard *sh = &h->shards[head_shard_of(slot)];
     struct head_page *page = head_page_of(h, slot);
@@ -55,7 +56,7 @@ pl_status head_chunk_views(struct head *h, uint32_t slot, struct pl_arena *a, st
     uint32_t n = 0, first = 0, last;
     bool open_too;
     pl_status st = PL_OK;
-    struct chunk_view *v;
+    struct chunk_view *v, open;
     struct head_chunk *closed;
 
     pl_mutex_lock(&sh->lock);
@@ -81,14 +82,22 @@ pl_status head_chunk_views(struct head *h, uint32_t slot, struct pl_arena *a, st
         memcpy(closed, c->chunks + first, (last - first) * sizeof(*closed));
     }
     if (st == PL_OK && open_too) {
-        st = open_chunk_copy(s, a, &v[last - first], err);
+        st = open_chunk_copy(s, a, &open, err);
     }
     pl_mutex_unlock(&sh->lock);
     /* Mapped pages are read without the lock: the disk may be asked. The pins keep the files. */
-    for (n = 0; n < last - first && st == PL_OK; n++) {
-        st = head_chunks_read(h->chunks, &closed[n], pins, &v[n], err);
+    for (uint32_t i = 0; i < last - first && st == PL_OK; i++) {
+        st = head_chunks_read(h->chunks, &closed[i], pins, &v[n], err);
+        if (st == PL_CORRUPT && bad != NULL) {
+            head_bad_note(bad, err);
+            st = PL_OK;
+        } else {
+            n++;
+        }
     }
-    n += open_too;
+    if (st == PL_OK && open_too) {
+        v[n++] = open;
+    }
     *out = v;
     *count = n;
     return st;
@@ -176,7 +185,8 @@ static pl_status select_pinned(struct head *h, struct pl_arena *a, const struct 
             return pl_fail(err, PL_LIMIT, "query memory limit");
         }
         if (!q->labels_only) {
-            PL_TRY(head_chunk_views(h, slots[i], a, &pins, q->mint_ms, q->maxt_ms, &views, &view_count, err));
+            PL_TRY(head_chunk_views(h, slots[i], a, &pins, q->mint_ms, q->maxt_ms, NULL, &views,
+                                    &view_count, err));
             if (view_count == 0) {
                 continue; /* truncated meanwhile */
             }

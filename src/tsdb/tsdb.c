@@ -144,6 +144,7 @@ void tsdb_close(struct tsdb *db)
         (void)close(db->lock_fd); /* the file stays: removing it would race with the next holder */
     }
     pl_free(db->broken);
+    pl_free(db->going);
     pl_free(db->dir);
     pl_free(db->wal_dir);
     pl_free(db->tenant);
@@ -202,6 +203,22 @@ static bool range_next(struct tsdb *db, bool force, int64_t *mint, int64_t *end)
     return *end > *mint;
 }
 
+/* The block just written must answer before the head forgets what is in it. */
+static pl_status block_take(struct tsdb *db, const struct ulid *id, struct pl_err *err)
+{
+    pl_status st;
+
+    head_reached(db->head, HEAD_AT_BLOCK_WRITTEN);
+    st = tsdb__blocks_scan(db, err);
+    if (st == PL_OK && !tsdb__blocks_have(db, id)) {
+        char text[ULID_TEXT + 1];
+        ulid_text(text, id);
+        st = pl_fail(err, PL_IO, "block %s was written but does not open; the head keeps its samples", text);
+        tsdb__block_remove(db, id); /* it is written anew */
+    }
+    return st;
+}
+
 static pl_status cut_range(struct tsdb *db, int64_t mint, int64_t end, int64_t now_ms, uint32_t *written,
                            struct pl_err *err)
 {
@@ -210,15 +227,21 @@ static pl_status cut_range(struct tsdb *db, int64_t mint, int64_t end, int64_t n
     int64_t start_ns = pl_now_mono_ns();
     pl_status st;
 
+    head_reached(db->head, HEAD_AT_CUT_CHOSEN);
     head_barrier(db->head, end);
+    /* A push may have brought older samples before the barrier: perhaps of an earlier range, which then goes first. */
+    mint = PL_MIN(mint, atomic_load_explicit(&db->head->mint_ms, memory_order_relaxed));
+    end = PL_MIN(end, head_range_end(mint, db->o.block_range_ms));
     st = head_write_block(db->head, pl_str_c(db->dir), mint, end, now_ms, &id, err);
+    if (st == PL_OK) {
+        st = block_take(db, &id, err);
+    }
     if (st == PL_OK) {
         ulid_text(text, &id);
         pl_info("head cut to a block", PL_KV_C("user", db->tenant), PL_KV_C("block", text), PL_KV_INT("mint", mint),
                 PL_KV_INT("maxt", end), PL_KV_DUR_NS("duration", pl_now_mono_ns() - start_ns));
         ++*written;
         atomic_fetch_add_explicit(&db->compactions, 1, memory_order_relaxed);
-        st = tsdb__blocks_scan(db, err);
     } else if (st == PL_NOT_FOUND) {
         st = PL_OK;
     }

@@ -91,8 +91,8 @@ struct tsdb_append_result {
     uint32_t first_series;      /* index in batch->series */
     struct labels first_labels; /* in the arena given to tsdb_append */
     int64_t first_t;
-    double first_v, first_existing_v; /* TSDB_SOFT_DUPLICATE: stored and offered value */
-    int64_t head_maxt_ms;
+    double first_v, first_existing_v; /* offered; TSDB_SOFT_DUPLICATE: stored */
+    int64_t head_maxt_ms;             /* while the head is empty: where the blocks end */
 };
 
 /* PL_OK even when samples were refused (see result). PL_IO when the WAL could not be written: then nothing is

@@ -59,34 +59,73 @@ void tsdb__blocks_set(struct tsdb *db, struct block *const *v, size_t n)
     tsdb__blocks_unref(old);
 }
 
-static bool is_broken(const struct tsdb *db, const struct ulid *id)
+/* Position in a list of ids, or n. */
+static size_t id_find(const struct ulid *v, size_t n, const struct ulid *id)
 {
-    for (size_t i = 0; i < db->broken_count; i++) {
-        if (memcmp(&db->broken[i], id, sizeof(*id)) == 0) {
-            return true;
-        }
+    size_t i = 0;
+
+    while (i < n && memcmp(&v[i], id, sizeof(*id)) != 0) {
+        i++;
     }
-    return false;
+    return i;
 }
 
+static void path_of(const struct tsdb *db, const struct ulid *id, const char *suffix, char out[static PATH_MAX])
+{
+    char text[ULID_TEXT + 1];
+
+    ulid_text(text, id);
+    (void)snprintf(out, PATH_MAX, "%s/%s%s", db->dir, text, suffix);
+}
+
+/* Why it does not open may pass (too many open files, another program still copying it): it is tried each time. */
 static void block_try(struct tsdb *db, const struct ulid *id, struct block ***v, size_t *n, size_t *cap)
 {
-    char text[ULID_TEXT + 1], path[PATH_MAX];
+    size_t known = id_find(db->broken, db->broken_count, id);
+    char path[PATH_MAX];
     struct block *b;
     struct pl_err err;
 
-    ulid_text(text, id);
-    (void)snprintf(path, sizeof(path), "%s/%s", db->dir, text);
-    if (block_open(&b, pl_str_c(path), &err) != PL_OK) {
+    path_of(db, id, "", path);
+    if (block_open(&b, pl_str_c(path), &err) == PL_OK) {
+        if (known < db->broken_count) {
+            db->broken[known] = db->broken[--db->broken_count];
+            pl_info("block opens now", PL_KV_C("user", db->tenant), PL_KV_C("block", path));
+        }
+        pl_array_reserve(*v, *cap, *n + 1);
+        (*v)[(*n)++] = b;
+        return;
+    }
+    if (known == db->broken_count) {
         pl_array_reserve(db->broken, db->broken_cap, db->broken_count + 1);
         db->broken[db->broken_count++] = *id;
         atomic_fetch_add_explicit(&db->block_open_failures, 1, memory_order_relaxed);
-        pl_error("block cannot be opened: left alone", PL_KV_C("user", db->tenant), PL_KV_C("block", path),
-                 PL_KV_ERR(&err));
-        return;
+        pl_error("block cannot be opened: answers lack it; it is tried again", PL_KV_C("user", db->tenant),
+                 PL_KV_C("block", path), PL_KV_ERR(&err));
     }
-    pl_array_reserve(*v, *cap, *n + 1);
-    (*v)[(*n)++] = b;
+}
+
+bool tsdb__blocks_have(struct tsdb *db, const struct ulid *id)
+{
+    struct block_set *s = tsdb__blocks_get(db);
+    bool have = false;
+
+    for (size_t i = 0; i < s->n && !have; i++) {
+        have = memcmp(&block_meta_get(s->v[i])->id, id, sizeof(*id)) == 0;
+    }
+    tsdb__blocks_unref(s);
+    return have;
+}
+
+void tsdb__block_remove(struct tsdb *db, const struct ulid *id)
+{
+    char path[PATH_MAX];
+    struct pl_err err;
+
+    path_of(db, id, "", path);
+    if (block_folder_remove(pl_str_c(path), &err) != PL_OK) {
+        pl_warn("block could not be removed", PL_KV_C("user", db->tenant), PL_KV_ERR(&err));
+    }
 }
 
 pl_status tsdb__blocks_scan(struct tsdb *db, struct pl_err *err)
@@ -104,9 +143,8 @@ pl_status tsdb__blocks_scan(struct tsdb *db, struct pl_err *err)
         return pl_fail(err, PL_IO, "read %s: %s", db->dir, strerror(errno));
     }
     for (size_t i = 0; i < now->n; i++) {
-        char text[ULID_TEXT + 1], path[PATH_MAX];
-        ulid_text(text, &block_meta_get(now->v[i])->id);
-        (void)snprintf(path, sizeof(path), "%s/%s/meta.json", db->dir, text);
+        char path[PATH_MAX];
+        path_of(db, &block_meta_get(now->v[i])->id, "/meta.json", path);
         if (access(path, F_OK) != 0) {
             changed = true;
             continue;
@@ -117,7 +155,7 @@ pl_status tsdb__blocks_scan(struct tsdb *db, struct pl_err *err)
     }
     kept = n;
     while ((e = readdir(d)) != NULL) {
-        bool have = !ulid_parse(&id, pl_str_c(e->d_name)) || is_broken(db, &id);
+        bool have = !ulid_parse(&id, pl_str_c(e->d_name)) || id_find(db->going, db->going_count, &id) < db->going_count;
         for (size_t i = 0; i < kept && !have; i++) {
             have = memcmp(&block_meta_get(v[i])->id, &id, sizeof(id)) == 0;
         }
@@ -174,8 +212,8 @@ void tsdb__retention_apply(struct tsdb *db)
         pl_info("block is past retention: deleted", PL_KV_C("user", db->tenant), PL_KV_C("block", text));
         block_mark_deleted(s->v[i]);
         /* A query may keep the folder for a while: it must not be found again. */
-        pl_array_reserve(db->broken, db->broken_cap, db->broken_count + 1);
-        db->broken[db->broken_count++] = block_meta_get(s->v[i])->id;
+        pl_array_reserve(db->going, db->going_cap, db->going_count + 1);
+        db->going[db->going_count++] = block_meta_get(s->v[i])->id;
     }
     if (n < s->n) {
         tsdb__blocks_set(db, v, n);

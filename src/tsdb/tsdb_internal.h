@@ -25,7 +25,9 @@ struct tsdb {
     struct tsdb_series_source source;
     struct pl_mutex blocks_lock; /* the pointer below */
     struct block_set *blocks;
-    struct ulid *broken; /* blocks to leave alone: they did not open (said once), or are being deleted */
+    struct ulid *going; /* blocks that are being deleted: not to be found again */
+    size_t going_count, going_cap;
+    struct ulid *broken; /* blocks that did not open: said and counted once each, tried again with every scan */
     size_t broken_count, broken_cap;
     _Atomic uint64_t wal_corruptions, head_chunk_corruptions, compactions, compactions_failed, block_open_failures;
 };
@@ -38,6 +40,9 @@ void tsdb__blocks_unref(struct block_set *s); /* NULL allowed */
 void tsdb__blocks_set(struct tsdb *db, struct block *const *v, size_t n);
 /* Brings the list up to what the folder holds: blocks may be added and deleted by other programs. */
 PL_MUST_USE pl_status tsdb__blocks_scan(struct tsdb *db, struct pl_err *err);
+bool tsdb__blocks_have(struct tsdb *db, const struct ulid *id);
+/* Removes the folder of a block that is not open. A failure is logged. */
+void tsdb__block_remove(struct tsdb *db, const struct ulid *id);
 int64_t tsdb__blocks_maxt(struct tsdb *db); /* INT64_MIN when there are none */
 void tsdb__retention_apply(struct tsdb *db);
 

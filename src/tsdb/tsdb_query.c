@@ -36,27 +36,43 @@ static pl_status query_blocks(struct tsdb *db, struct pl_arena *a, const struct 
     return PL_OK;
 }
 
+/* Damage is the block's, so its name belongs to the error; limits are the query's. */
+static pl_status block_status(const struct block *b, pl_status st, struct pl_err *err)
+{
+    char text[ULID_TEXT + 1];
+
+    if (st == PL_CORRUPT || st == PL_IO) {
+        ulid_text(text, &block_meta_get(b)->id);
+        pl_wrap(err, "block %s", text);
+    }
+    return st;
+}
+
+/* Head before block list, always: what a cut moves from one to the other meanwhile is then in both, and merged. The other
+ * way round it would be in neither. */
 static pl_status source_select(struct series_source *src, struct pl_arena *a, const struct series_select *q,
                                struct series_list *out, struct pl_err *err)
 {
     struct tsdb *db = ((struct tsdb_series_source *)src)->db;
     struct block **blocks;
-    struct series_list *lists;
+    struct series_list *lists, head;
     size_t n;
 
+    PL_TRY(head_select(db->head, a, q, &head, err));
+    head_reached(db->head, HEAD_AT_QUERY_HALF);
     PL_TRY(query_blocks(db, a, q, &blocks, &n, err));
+    if (n == 0) {
+        *out = head;
+        return PL_OK;
+    }
     lists = pl_arena_array_try(a, n + 1, sizeof(*lists));
     if (lists == NULL) {
         return pl_fail(err, PL_LIMIT, "query memory limit");
     }
-    PL_TRY(head_select(db->head, a, q, &lists[n], err));
-    if (n == 0) {
-        *out = lists[0];
-        return PL_OK;
-    }
+    lists[n] = head;
     for (size_t i = 0; i < n; i++) {
         struct series_source *bs = block_source(blocks[i]);
-        PL_TRY(bs->ops->select(bs, a, q, &lists[i], err));
+        PL_TRY(block_status(blocks[i], bs->ops->select(bs, a, q, &lists[i], err), err));
     }
     PL_TRY(series_list_merge(a, lists, n + 1, out, err));
     if (q->series_max != 0 && out->n > q->series_max) {
@@ -71,20 +87,23 @@ static pl_status source_texts(struct tsdb *db, struct pl_arena *a, pl_str name, 
                               size_t limit, struct str_list *out, struct pl_err *err)
 {
     struct block **blocks;
-    struct str_list *lists;
+    struct str_list *lists, head;
     size_t n;
 
+    PL_TRY(name.n == 0 ? head_label_names(db->head, a, q, &head, err)
+                       : head_label_values(db->head, a, name, q, &head, err));
+    head_reached(db->head, HEAD_AT_QUERY_HALF);
     PL_TRY(query_blocks(db, a, q, &blocks, &n, err));
     lists = pl_arena_array_try(a, n + 1, sizeof(*lists));
     if (lists == NULL) {
         return pl_fail(err, PL_LIMIT, "query memory limit");
     }
-    PL_TRY(name.n == 0 ? head_label_names(db->head, a, q, &lists[n], err)
-                       : head_label_values(db->head, a, name, q, &lists[n], err));
+    lists[n] = head;
     for (size_t i = 0; i < n; i++) {
         struct series_source *bs = block_source(blocks[i]);
-        PL_TRY(name.n == 0 ? bs->ops->label_names(bs, a, q, limit, &lists[i], err)
-                           : bs->ops->label_values(bs, a, name, q, limit, &lists[i], err));
+        pl_status st = name.n == 0 ? bs->ops->label_names(bs, a, q, limit, &lists[i], err)
+                                   : bs->ops->label_values(bs, a, name, q, limit, &lists[i], err);
+        PL_TRY(block_status(blocks[i], st, err));
     }
     return str_list_merge(a, lists, n + 1, limit, out, err);
 }

@@ -18,7 +18,8 @@ void tsdb_stats_get(struct tsdb *db, struct tsdb_stats *out)
         .maxt_ms = atomic_load_explicit(&h->maxt_ms, memory_order_relaxed),
         .block_count = s->n,
         .wal_corruptions_total = atomic_load_explicit(&db->wal_corruptions, memory_order_relaxed),
-        .head_chunk_corruptions_total = atomic_load_explicit(&db->head_chunk_corruptions, memory_order_relaxed),
+        .head_chunk_corruptions_total = atomic_load_explicit(&db->head_chunk_corruptions, memory_order_relaxed) +
+                                        atomic_load_explicit(&h->chunks_lost, memory_order_relaxed),
         .wal_write_failures_total = h->wal != NULL ? wal_failures(h->wal) : 0,
         .compactions_total = atomic_load_explicit(&db->compactions, memory_order_relaxed),
         .compactions_failed_total = atomic_load_explicit(&db->compactions_failed, memory_order_relaxed),

@@ -14,8 +14,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 enum { HEAD_FILE_HEADER = 8, HEAD_FILE_FORMAT = 1, WHAT_MAX = 2600 };
+enum { ENCODING_KNOWN_MAX = 6 }; /* spec prometheus.md 10.2 */
 #define HEAD_FILE_MAGIC UINT32_C(0x0130BC91)
 
 /* Records that are only skipped here: later kinds are known by number, their bodies are not read yet. */
@@ -52,34 +54,22 @@ void verify__problem_at(struct verify_report *r, const char *path, uint64_t offs
     give(r, where, what);
 }
 
-uint32_t verify__chunk(struct verify_scratch *s, const struct chunk_view *c, const char **why, struct pl_err *err)
+uint32_t verify__chunk(struct chunk_samples *s, const struct chunk_view *c, const char **why, struct pl_err *err)
 {
-    uint32_t n = xor_count(c->data, c->size);
+    pl_status st = chunk_samples_read(s, c, err);
 
-    *why = n == 0 ? "chunk is empty" : NULL;
-    if (c->encoding != CHUNK_ENC_XOR) {
-        if (c->encoding == 0 || c->encoding > 6) {
-            *why = "chunk has an unknown encoding";
-        }
-        return n;
+    *why = NULL;
+    if (st == PL_UNIMPLEMENTED && c->encoding != 0 && c->encoding <= ENCODING_KNOWN_MAX) {
+        return xor_count(c->data, c->size); /* newer than what is read here, and not wrong */
     }
-    if (n == 0) {
-        return 0;
-    }
-    if (xor_decode(c->data, c->size, s->t, s->v, err) != PL_OK) {
+    if (st != PL_OK) {
         *why = err->msg;
         return 0;
     }
-    for (uint32_t i = 1; i < n; i++) {
-        if (s->t[i] <= s->t[i - 1]) {
-            *why = "samples of a chunk are out of order";
-            return n;
-        }
-    }
-    if (s->t[0] != c->mint_ms || s->t[n - 1] != c->maxt_ms) {
+    if (s->t[0] != c->mint_ms || s->t[s->n - 1] != c->maxt_ms) {
         *why = "chunk's samples do not begin and end at the times stated for it";
     }
-    return n;
+    return s->n;
 }
 
 /* ---- WAL ---- */
@@ -198,7 +188,7 @@ static pl_status check_wal(struct verify_report *r, const char *dir, struct pl_e
 
 /* ---- head chunks ---- */
 
-static void check_head_file(struct verify_report *r, struct verify_scratch *scratch, struct u64_map *refs,
+static void check_head_file(struct verify_report *r, struct chunk_samples *scratch, struct u64_map *refs,
                             const char *path)
 {
     struct file_map m = {.p = NULL};
@@ -291,7 +281,7 @@ static pl_status list_dir(struct names *out, const char *dir, struct pl_err *err
     return PL_OK;
 }
 
-static pl_status check_head_chunks(struct verify_report *r, struct verify_scratch *scratch, const char *dir,
+static pl_status check_head_chunks(struct verify_report *r, struct chunk_samples *scratch, const char *dir,
                                    struct pl_err *err)
 {
     struct names names = {.n = 0};
@@ -321,7 +311,7 @@ static pl_status check_head_chunks(struct verify_report *r, struct verify_scratc
     return st;
 }
 
-static pl_status check_entry(struct verify_report *r, struct verify_scratch *scratch, const char *dir, const char *name,
+static pl_status check_entry(struct verify_report *r, struct chunk_samples *scratch, const char *dir, const char *name,
                              bool *known, struct pl_err *err)
 {
     char path[BLOCK_PATH_MAX];
@@ -345,38 +335,69 @@ static pl_status check_entry(struct verify_report *r, struct verify_scratch *scr
     return PL_OK;
 }
 
+/* Does path/name/ look like a tenant's folder? */
+static bool is_tenant_dir(const char *path, const char *name)
+{
+    static const char *const parts[] = {"wal", "chunks_head"};
+    char sub[BLOCK_PATH_MAX];
+    struct stat sb;
+
+    for (size_t i = 0; i < PL_ARRAY_LEN(parts); i++) {
+        if (block__path(sub, NULL, "%s/%s/%s", path, name, parts[i]) == PL_OK && stat(sub, &sb) == 0 &&
+            S_ISDIR(sb.st_mode)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static pl_status fail_nothing(const char *path, const struct names *names, struct pl_err *err)
+{
+    for (size_t i = 0; i < names->n; i++) {
+        if (is_tenant_dir(path, names->v[i])) {
+            return pl_fail(err, PL_INVALID, "%s holds neither blocks nor a WAL; name a tenant's folder: %s/%s", path, path,
+                           names->v[i]);
+        }
+    }
+    return pl_fail(err, PL_INVALID, "%s holds neither blocks nor a WAL", path);
+}
+
+static pl_status verify_dir(struct verify_report *r, struct chunk_samples *scratch, const char *path,
+                            struct names *names, struct pl_err *err)
+{
+    bool any = false;
+
+    PL_TRY(list_dir(names, path, err));
+    /* A block's own folder is taken as well. */
+    if (names->n > 0 && bsearch("meta.json", names->v, names->n, sizeof(names->v[0]), name_cmp) != NULL) {
+        verify__block(r, scratch, path);
+        return PL_OK;
+    }
+    for (size_t i = 0; i < names->n; i++) {
+        bool known;
+        PL_TRY(check_entry(r, scratch, path, names->v[i], &known, err));
+        any = any || known;
+    }
+    return any ? PL_OK : fail_nothing(path, names, err);
+}
+
 pl_status tsdb_verify(pl_str dir, struct verify_report *r, struct pl_err *err)
 {
-    struct verify_scratch scratch = {.t = pl_new_array(int64_t, XOR_CHUNK_SAMPLES_MAX),
-                                     .v = pl_new_array(double, XOR_CHUNK_SAMPLES_MAX)};
+    struct chunk_samples scratch = {.n = 0};
     struct names names = {.n = 0};
     char path[BLOCK_PATH_MAX];
-    bool any = false;
+    struct stat sb;
     pl_status st;
 
     while (dir.n > 1 && dir.p[dir.n - 1] == '/') {
         dir.n--;
     }
-    st = block__path(path, err, "%.*s", PL_STR_ARG(dir));
-    if (st == PL_OK) {
-        st = list_dir(&names, path, err);
+    PL_TRY(block__path(path, err, "%.*s", PL_STR_ARG(dir)));
+    if (stat(path, &sb) == 0 && !S_ISDIR(sb.st_mode)) {
+        return pl_fail(err, PL_NOT_FOUND, "%s is a file, not a data folder", path);
     }
-    /* A block's own folder is taken as well. */
-    if (st == PL_OK && names.n > 0 && bsearch("meta.json", names.v, names.n, sizeof(names.v[0]), name_cmp) != NULL) {
-        verify__block(r, &scratch, path);
-        any = true;
-        names.n = 0;
-    }
-    for (size_t i = 0; st == PL_OK && i < names.n; i++) {
-        bool known;
-        st = check_entry(r, &scratch, path, names.v[i], &known, err);
-        any = any || (st == PL_OK && known);
-    }
-    if (st == PL_OK && !any) {
-        st = pl_fail(err, PL_INVALID, "%s holds neither blocks nor a WAL", path);
-    }
+    st = verify_dir(r, &scratch, path, &names, err);
     pl_free(names.v);
-    pl_free(scratch.t);
-    pl_free(scratch.v);
+    chunk_samples_fini(&scratch);
     return st;
 }

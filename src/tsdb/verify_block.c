@@ -10,7 +10,7 @@ enum { FINDINGS_PER_KIND_MAX = 20 };
 
 struct checking {
     struct verify_report *r;
-    struct verify_scratch *scratch;
+    struct chunk_samples *scratch;
     struct block *b;
     char index_path[BLOCK_PATH_MAX];
     bool has_meta, has_chunks, has_index;
@@ -423,7 +423,7 @@ static void open_parts(struct checking *c)
     }
 }
 
-void verify__block(struct verify_report *r, struct verify_scratch *scratch, const char *dir)
+void verify__block(struct verify_report *r, struct chunk_samples *scratch, const char *dir)
 {
     struct checking c = {.r = r, .scratch = scratch, .b = pl_new(struct block)};
     uint64_t before = r->problems;

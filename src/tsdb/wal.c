@@ -12,7 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FRAME_FULL = 1, FRAME_FIRST = 2, FRAME_MIDDLE = 3, FRAME_LAST = 4, FRAME_SNAPPY = 1 << 3 };
 enum { PROBE_BYTES = 65536, CUTS_MAX = 64 };
 
 /* Framed records that wait for the leader. `cut` are offsets in buf where a new segment begins. */
@@ -133,9 +132,9 @@ static void frame_record(struct wal *w, const uint8_t *p, size_t n, uint8_t flag
         }
         part = PL_MIN(n, room - WAL_FRAME_HEADER);
         if (first) {
-            type = part == n ? FRAME_FULL : FRAME_FIRST;
+            type = part == n ? WAL_FRAME_FULL : WAL_FRAME_FIRST;
         } else {
-            type = part == n ? FRAME_LAST : FRAME_MIDDLE;
+            type = part == n ? WAL_FRAME_LAST : WAL_FRAME_MIDDLE;
         }
         out = (uint8_t *)pl_buf_reserve(&w->fill.buf, WAL_FRAME_HEADER + part);
         out[0] = type | flags;
@@ -163,7 +162,7 @@ void wal_add(struct wal *w, struct wal_ticket *t, const void *record, size_t n)
         if (packed.n < n) {
             p = packed.p;
             n = packed.n;
-            flags = FRAME_SNAPPY;
+            flags = WAL_FRAME_SNAPPY;
         }
     }
     pl_mutex_lock(&w->lock);
@@ -332,13 +331,17 @@ pl_status wal_probe(struct wal *w, struct pl_err *err)
 
     pl_mutex_lock(&w->lock);
     if (w->failed && !w->leader_active) {
+        w->leader_active = true; /* nobody writes meanwhile, and nobody waits for the disk with the lock */
+        pl_mutex_unlock(&w->lock);
         /* Space kept behind the end costs nothing: the next records fill it. */
         if (fallocate(w->fd, FALLOC_FL_KEEP_SIZE, (off_t)w->written_off, PROBE_BYTES) != 0 &&
             (errno == ENOSPC || errno == EDQUOT || errno == EIO || errno == EFBIG)) {
             e = errno;
-        } else {
-            w->failed = false;
         }
+        pl_mutex_lock(&w->lock);
+        w->leader_active = false;
+        w->failed = e != 0;
+        pl_cond_broadcast(&w->done);
     }
     pl_mutex_unlock(&w->lock);
     return e != 0 ? pl_fail(err, PL_IO, "write to WAL: %s", strerror(e)) : PL_OK;

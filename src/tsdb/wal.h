@@ -14,6 +14,21 @@
 #include "model/labels.h"
 
 enum { WAL_PAGE_BYTES = 32768, WAL_FRAME_HEADER = 7 };
+/* A frame's first byte. */
+enum {
+    WAL_FRAME_PAGE_END = 0,
+    WAL_FRAME_FULL = 1,
+    WAL_FRAME_FIRST = 2,
+    WAL_FRAME_MIDDLE = 3,
+    WAL_FRAME_LAST = 4,
+    WAL_FRAME_TYPE_MASK = 7,
+    WAL_FRAME_SNAPPY = 1 << 3,
+    WAL_FRAME_ZSTD = 1 << 4,
+};
+enum {
+    WAL_RECORD_BYTES_MAX = 256 << 20, /* readers refuse more (decompressed), and Prometheus stays far below */
+    WAL_RECORD_BYTES_WANTED = 1 << 20, /* writers begin another one behind so many; at most one series' labels more */
+};
 enum wal_record_type { WAL_REC_SERIES = 1, WAL_REC_SAMPLES = 2 };
 
 /* ---- writing ---- */
@@ -39,8 +54,6 @@ PL_MUST_USE pl_status wal_probe(struct wal *w, struct pl_err *err);
 PL_MUST_USE pl_status wal_roll(struct wal *w, uint32_t *segment, struct pl_err *err);
 /* PL_BLOCKING. fsyncs the current segment. */
 PL_MUST_USE pl_status wal_sync(struct wal *w, struct pl_err *err);
-/* Marks that the log begins at `segment` (an empty checkpoint), then deletes older segments and checkpoints. */
-PL_MUST_USE pl_status wal_delete_before(pl_str dir, uint32_t segment, struct pl_err *err);
 uint64_t wal_failures(struct wal *w);
 
 /* ---- reading ---- */
@@ -79,7 +92,7 @@ PL_MUST_USE pl_status wal_samples_begin(struct wal_samples_iter *it, const uint8
 PL_MUST_USE pl_status wal_samples_next(struct wal_samples_iter *it, struct wal_sample *out, size_t max, size_t *got,
                                        struct pl_err *err);
 
-/* ---- files ---- */
+/* ---- files (wal_files.c) ---- */
 struct wal_segment {
     uint32_t number;
     bool checkpoint; /* lies in checkpoint_dir */
@@ -94,5 +107,7 @@ struct wal_files {
 PL_MUST_USE pl_status wal_list(struct wal_files *f, pl_str dir, struct pl_arena *a, struct pl_err *err);
 /* dir/00000012 or dir/checkpoint.00000009/00000000 */
 pl_str wal_segment_path(struct pl_arena *a, pl_str dir, const struct wal_files *f, const struct wal_segment *s);
+/* Marks that the log begins at `segment` (an empty checkpoint), then deletes older segments and checkpoints. */
+PL_MUST_USE pl_status wal_delete_before(pl_str dir, uint32_t segment, struct pl_err *err);
 
 #endif

@@ -5,27 +5,6 @@
 #include "codec/varint.h"
 #include "tsdb/wal_zstd.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-enum {
-    FRAME_PAGE_END = 0,
-    FRAME_FULL = 1,
-    FRAME_FIRST = 2,
-    FRAME_MIDDLE = 3,
-    FRAME_LAST = 4,
-    FRAME_TYPE_MASK = 7,
-    FRAME_SNAPPY = 1 << 3,
-    FRAME_ZSTD = 1 << 4,
-    RECORD_BYTES_MAX = 256 << 20, /* decompressed; Prometheus's own records stay far below a segment's 128 MiB */
-};
-
 struct scan_state {
     struct pl_buf joined; /* a record of several fragments */
     struct pl_buf plain;  /* decompressed */
@@ -51,14 +30,14 @@ static pl_status record_unpack(struct scan_state *st, uint8_t packing, const uin
     if (packing == 0) {
         return PL_OK;
     }
-    if (packing == (FRAME_SNAPPY | FRAME_ZSTD)) {
+    if (packing == (WAL_FRAME_SNAPPY | WAL_FRAME_ZSTD)) {
         return pl_fail(err, PL_CORRUPT, "record marked both snappy and zstd");
     }
-    if (packing == FRAME_SNAPPY) {
-        if (!snappy_decoded_size(in, &size) || size > RECORD_BYTES_MAX) {
+    if (packing == WAL_FRAME_SNAPPY) {
+        if (!snappy_decoded_size(in, &size) || size > WAL_RECORD_BYTES_MAX) {
             return pl_fail(err, PL_CORRUPT, "snappy record with a bad size");
         }
-    } else if (!wal_zstd_size(in, &size) || size > RECORD_BYTES_MAX) {
+    } else if (!wal_zstd_size(in, &size) || size > WAL_RECORD_BYTES_MAX) {
         return pl_fail(err, PL_CORRUPT, "zstd record with a bad size");
     }
     /* Both formats can state a size that their bytes cannot hold; the buffer grows once and is kept. */
@@ -66,7 +45,7 @@ static pl_status record_unpack(struct scan_state *st, uint8_t packing, const uin
     if (pl_buf_reserve(&st->plain, size + 1) == NULL) {
         return pl_fail(err, PL_CORRUPT, "record of %zu bytes", size);
     }
-    if (packing == FRAME_SNAPPY) {
+    if (packing == WAL_FRAME_SNAPPY) {
         PL_TRY(snappy_decode(st->plain.p, size, in, err));
     } else {
         PL_TRY(wal_zstd_decode(st->plain.p, size, in, err));
@@ -90,29 +69,29 @@ static pl_status record_give(struct wal_scan *s, struct scan_state *st, uint8_t 
 static pl_status fragment_take(struct wal_scan *s, struct scan_state *st, uint8_t type_byte, const uint8_t *p, size_t n,
                                size_t end, struct pl_err *err)
 {
-    uint8_t type = type_byte & FRAME_TYPE_MASK;
-    uint8_t packing = type_byte & (FRAME_SNAPPY | FRAME_ZSTD);
-    bool starts = type == FRAME_FULL || type == FRAME_FIRST;
+    uint8_t type = type_byte & WAL_FRAME_TYPE_MASK;
+    uint8_t packing = type_byte & (WAL_FRAME_SNAPPY | WAL_FRAME_ZSTD);
+    bool starts = type == WAL_FRAME_FULL || type == WAL_FRAME_FIRST;
 
-    if (type > FRAME_LAST || (type_byte & ~(FRAME_TYPE_MASK | FRAME_SNAPPY | FRAME_ZSTD)) != 0) {
+    if (type > WAL_FRAME_LAST || (type_byte & ~(WAL_FRAME_TYPE_MASK | WAL_FRAME_SNAPPY | WAL_FRAME_ZSTD)) != 0) {
         return pl_fail(err, PL_CORRUPT, "unknown fragment type %u", type_byte);
     }
     if (starts == st->open) {
         return pl_fail(err, PL_CORRUPT, "fragment type %u out of order", type);
     }
-    if (type == FRAME_FULL) {
+    if (type == WAL_FRAME_FULL) {
         return record_give(s, st, packing, p, n, end, err);
     }
-    if (type == FRAME_FIRST) {
+    if (type == WAL_FRAME_FIRST) {
         pl_buf_reset(&st->joined);
         st->packing = packing;
         st->open = true;
     }
-    if (st->joined.n + n > RECORD_BYTES_MAX) {
-        return pl_fail(err, PL_CORRUPT, "record longer than %d bytes", RECORD_BYTES_MAX);
+    if (st->joined.n + n > WAL_RECORD_BYTES_MAX) {
+        return pl_fail(err, PL_CORRUPT, "record longer than %d bytes", WAL_RECORD_BYTES_MAX);
     }
     pl_buf_add(&st->joined, p, n);
-    if (type == FRAME_LAST) {
+    if (type == WAL_FRAME_LAST) {
         st->open = false;
         return record_give(s, st, st->packing, (const uint8_t *)st->joined.p, st->joined.n, end, err);
     }
@@ -128,7 +107,7 @@ static enum wal_scan_end scan(struct wal_scan *s, struct scan_state *st, const u
         size_t left = PL_MIN(page_left, n - at);
         size_t len;
 
-        if (page_left < WAL_FRAME_HEADER || p[at] == FRAME_PAGE_END) {
+        if (page_left < WAL_FRAME_HEADER || p[at] == WAL_FRAME_PAGE_END) {
             if (!all_zero(p + at, left)) {
                 (void)pl_fail(err, PL_CORRUPT, "bytes behind the end of the page at offset %zu", at);
                 return WAL_SCAN_CORRUPT;
@@ -290,179 +269,4 @@ pl_status wal_samples_next(struct wal_samples_iter *it, struct wal_sample *out, 
     it->p = p;
     *got = n;
     return PL_OK;
-}
-
-/* ---- files ---- */
-
-static bool digits8(const char *name, uint32_t *out)
-{
-    uint64_t v;
-    pl_str s = pl_str_c(name);
-
-    if (s.n < 8 || !pl_str_to_u64(s, &v) || v > UINT32_MAX) {
-        return false;
-    }
-    *out = (uint32_t)v;
-    return true;
-}
-
-static int segment_cmp(const void *a, const void *b)
-{
-    const struct wal_segment *x = a, *y = b;
-
-    if (x->checkpoint != y->checkpoint) {
-        return x->checkpoint ? -1 : 1;
-    }
-    return (x->number > y->number) - (x->number < y->number);
-}
-
-struct name_list {
-    struct wal_segment *v;
-    size_t n, cap;
-};
-
-static pl_status segments_of(struct name_list *l, const char *dir, bool checkpoint, struct wal_files *f,
-                             struct pl_err *err)
-{
-    DIR *d = opendir(dir);
-    struct dirent *e;
-
-    if (d == NULL) {
-        return errno == ENOENT ? PL_OK : pl_fail(err, PL_IO, "read WAL directory %s: %s", dir, strerror(errno));
-    }
-    while ((e = readdir(d)) != NULL) {
-        uint32_t number;
-        pl_str name = pl_str_c(e->d_name);
-
-        if (digits8(e->d_name, &number)) {
-            pl_array_reserve(l->v, l->cap, l->n + 1);
-            l->v[l->n++] = (struct wal_segment){.number = number, .checkpoint = checkpoint};
-            if (!checkpoint) {
-                f->next = PL_MAX(f->next, number + 1);
-            }
-        } else if (!checkpoint && pl_str_starts(name, PL_STR("checkpoint.")) && digits8(e->d_name + 11, &number)) {
-            if (!f->has_checkpoint || number > f->checkpoint) {
-                f->checkpoint = number;
-                f->has_checkpoint = true;
-            }
-        }
-    }
-    (void)closedir(d);
-    return PL_OK;
-}
-
-pl_status wal_list(struct wal_files *f, pl_str dir, struct pl_arena *a, struct pl_err *err)
-{
-    struct name_list l = {.v = NULL};
-    size_t kept = 0;
-    pl_status st;
-
-    *f = (struct wal_files){.v = NULL};
-    st = segments_of(&l, pl_arena_str(a, dir).p, false, f, err);
-    if (st == PL_OK && f->has_checkpoint) {
-        st =
-            segments_of(&l, pl_arena_printf(a, "%.*s/checkpoint.%08u", PL_STR_ARG(dir), f->checkpoint).p, true, f, err);
-        f->next = PL_MAX(f->next, f->checkpoint + 1);
-    }
-    if (st == PL_OK && l.n > 0) {
-        qsort(l.v, l.n, sizeof(*l.v), segment_cmp);
-        f->v = pl_arena_alloc(a, l.n * sizeof(*l.v));
-        for (size_t i = 0; i < l.n; i++) {
-            /* Segments that the checkpoint covers are left-overs of a cut-off truncation. */
-            if (l.v[i].checkpoint || !f->has_checkpoint || l.v[i].number > f->checkpoint) {
-                f->v[kept++] = l.v[i];
-            }
-        }
-        f->n = kept;
-    }
-    pl_free(l.v);
-    return st;
-}
-
-pl_str wal_segment_path(struct pl_arena *a, pl_str dir, const struct wal_files *f, const struct wal_segment *s)
-{
-    return s->checkpoint ? pl_arena_printf(a, "%.*s/checkpoint.%08u/%08u", PL_STR_ARG(dir), f->checkpoint, s->number)
-                         : pl_arena_printf(a, "%.*s/%08u", PL_STR_ARG(dir), s->number);
-}
-
-static void checkpoint_remove(const char *path)
-{
-    DIR *d = opendir(path);
-    struct dirent *e;
-    char file[PATH_MAX + 600];
-
-    while (d != NULL && (e = readdir(d)) != NULL) {
-        uint32_t number;
-        if (digits8(e->d_name, &number)) {
-            (void)snprintf(file, sizeof(file), "%s/%s", path, e->d_name);
-            (void)unlink(file);
-        }
-    }
-    if (d != NULL) {
-        (void)closedir(d);
-    }
-    (void)rmdir(path);
-}
-
-/* An empty checkpoint says "start at the next segment" to us and to Prometheus, which otherwise wants segment 0. Its
- * rename is the moment at which the older segments stop to count. */
-static __attribute__((noinline)) pl_status checkpoint_mark(const char *base, uint32_t number, struct pl_err *err)
-{
-    char tmp[PATH_MAX + 64], path[PATH_MAX + 64], file[PATH_MAX + 96];
-    int fd;
-
-    (void)snprintf(path, sizeof(path), "%s/checkpoint.%08u", base, number);
-    (void)snprintf(tmp, sizeof(tmp), "%s/checkpoint.%08u.tmp", base, number);
-    (void)snprintf(file, sizeof(file), "%s/00000000", tmp);
-    checkpoint_remove(tmp);
-    if (mkdir(tmp, 0777) != 0) {
-        return pl_fail(err, PL_IO, "create %s: %s", tmp, strerror(errno));
-    }
-    fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-    if (fd < 0 || fsync(fd) != 0) {
-        int e = errno;
-        if (fd >= 0) {
-            (void)close(fd);
-        }
-        return pl_fail(err, PL_IO, "create %s: %s", file, strerror(e));
-    }
-    (void)close(fd);
-    if (rename(tmp, path) != 0) {
-        return pl_fail(err, PL_IO, "rename %s: %s", tmp, strerror(errno));
-    }
-    fd = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        (void)fsync(fd);
-        (void)close(fd);
-    }
-    return PL_OK;
-}
-
-pl_status wal_delete_before(pl_str dir, uint32_t segment, struct pl_err *err)
-{
-    char base[PATH_MAX], path[PATH_MAX + 300];
-    DIR *d;
-    struct dirent *e;
-    pl_status st = PL_OK;
-
-    PL_ASSERT(segment > 0 && dir.n < sizeof(base));
-    (void)snprintf(base, sizeof(base), "%.*s", PL_STR_ARG(dir));
-    PL_TRY(checkpoint_mark(base, segment - 1, err));
-    d = opendir(base);
-    if (d == NULL) {
-        return pl_fail(err, PL_IO, "read WAL directory %s: %s", base, strerror(errno));
-    }
-    while ((e = readdir(d)) != NULL) {
-        uint32_t number;
-        (void)snprintf(path, sizeof(path), "%s/%s", base, e->d_name);
-        if (pl_str_starts(pl_str_c(e->d_name), PL_STR("checkpoint."))) {
-            if (!digits8(e->d_name + 11, &number) || number != segment - 1) {
-                checkpoint_remove(path);
-            }
-        } else if (digits8(e->d_name, &number) && number < segment && unlink(path) != 0 && errno != ENOENT) {
-            st = pl_fail(err, PL_IO, "delete WAL segment %s: %s", path, strerror(errno));
-        }
-    }
-    (void)closedir(d);
-    return st;
 }

@@ -308,11 +308,78 @@ class Ctl(Case):
         code, _, err = self.run_ctl("up", "--url", self.n.url + "/prometheus")
         self.assertEqual(1, code)
         self.assertIn("no org id", err)
+        self.assertIn("--tenant ID", err)
+        code, _, err = self.run_ctl("up", "--url", self.n.url, "--tenant", "t")
+        self.assertEqual(1, code)
+        self.assertIn("under /prometheus", err)
+        code, _, err = self.run_ctl("-up")
+        self.assertEqual(2, code)
+        self.assertIn("palliumctl query -- '-up'", err)
+        self.assertIn("RFC 3339", self.run_ctl("up", "--time", "yesterday")[2])
+        self.assertIn("--tenant needs a value: --tenant ID", self.run_ctl("up", "--tenant")[2])
         code, _, err = self.run_ctl("up", "--url", "http://127.0.0.1:1")
         self.assertEqual(1, code)
         for args in ((), ("up", "down"), ("up", "--end", "5"), ("up", "--output", "xml"), ("up", "--nope"), ("up", "--start", "5", "--end", "1"),
                      ("up", "--time", "5", "--start", "1"), ("up", "--time", "yesterday")):
             self.assertEqual(2, self.run_ctl(*args)[0], args)
+
+    def run_any(self, *args):
+        p = subprocess.run([PALLIUMCTL, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
+        return p.returncode, p.stdout, p.stderr
+
+    def test_groups_list_their_commands(self):
+        for group, command in (("config", "check"), ("tsdb", "verify"), ("promql", "fmt")):
+            code, out, _ = self.run_any(group, "--help")
+            self.assertEqual(0, code)
+            self.assertIn(f"{group} {command}", out)
+            code, _, err = self.run_any(group)
+            self.assertEqual(2, code)
+            self.assertIn(f"{group} {command}", err)
+
+    def test_load_finds_its_way(self):
+        few = ("load", "--series", "10", "--passes", "1", "--quiet")
+        for url in (self.n.url, self.n.url + "/", self.n.url + "/prometheus", self.n.url + "/api/v1/push"):
+            code, out, err = self.run_any(*few, "--url", url, "--tenant", "t")
+            self.assertEqual(0, code, (url, out, err))
+        code, out, _ = self.run_any(*few, "--url", self.n.url)
+        self.assertEqual(1, code)
+        self.assertIn("--tenant ID", out)
+        code, out, _ = self.run_any(*few, "--url", self.n.url, "--path", "/api/v1/write", "--tenant", "t")
+        self.assertEqual(1, code)
+        self.assertIn("server's root", out)
+        code, _, err = self.run_any("load", "--series", "10", "--duration", "2500ms", "--interval", "100ms", "--tenant", "t",
+                                    "--url", self.n.url)
+        self.assertEqual(0, code)
+        self.assertIn(" s of 2 s  pass ", err)
+        self.assertNotIn("/9223372036854775807", err)
+
+    def test_verify_passes_over_files(self):
+        self.n.stop()
+        folder = os.path.join(self.n.folder, "tsdb")
+        with open(os.path.join(folder, "lock"), "w", encoding="utf-8"):
+            pass
+        code, _, err = self.run_any("tsdb", "verify", *(os.path.join(folder, e) for e in sorted(os.listdir(folder))))
+        self.assertEqual(0, code, err)
+        code, _, err = self.run_any("tsdb", "verify", folder)
+        self.assertEqual(1, code)
+        self.assertIn("name a tenant's folder", err)
+
+    def test_config_check_knows_a_runtime_file(self):
+        path = os.path.join(self.folder, "r.yaml")
+
+        def check(text, *flags):
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(text)
+            return self.run_any("config", "check", *flags, path)[:2]
+        self.assertIn("--runtime", check("overrides:\n  a: {ingestion_rate: 5}\n")[1])
+        self.assertEqual(check("overrides:\n  a: {ingestion_rate: 5}\n", "--runtime")[0], 0)
+        code, out = check("overrides:\n  a: {ingestion_rat: 5}\n", "--runtime")
+        self.assertEqual(code, 1)
+        self.assertIn("line 2: field ingestion_rat not found", out)
+        self.assertIn("a tab? YAML indents with spaces", check("server:\n\thttp_listen_port: 1\n")[1])
+        self.assertIn("ships no blocks", check("target: all\n")[1])
+        self.assertIn("nothing acts on ruler.enable_sharding yet", check("ruler:\n  enable_sharding: false\n")[1])
+        self.assertIn("memberlist.node_name has no effect on a single node", check("memberlist:\n  node_name: x\n")[1])
 
     def test_help(self):
         code, out, _ = self.run_ctl("--help")

@@ -1,14 +1,16 @@
 """One node as its user meets it: quick start, push and query, SIGKILL, full disk, damaged files, a folder in use."""
 import glob
+import itertools
 import json
 import os
 import shutil
+import socket
 import subprocess
 import threading
 import time
 import unittest
 
-from node import PALLIUM, PALLIUMCTL, Case, Process, http, snappy, wait_for
+from node import PALLIUM, PALLIUMCTL, Case, Process, free_port, http, snappy, wait_for
 
 NOW = int(time.time() * 1000)
 
@@ -25,6 +27,8 @@ class QuickStart(Case):
             body = json.loads(http("http://127.0.0.1:9009/prometheus/api/v1/query", b'query=count({__name__=~".%2B"})')[2])
             return "data" in body and body["data"]["result"] and float(body["data"]["result"][0]["value"][1]) > 100
         wait_for("own metrics", own_series, 60)
+        told = json.loads(http("http://127.0.0.1:9009/prometheus/api/v1/metadata?metric=cortex_request_duration_seconds")[2])["data"]
+        self.assertEqual(told["cortex_request_duration_seconds"][0]["type"], "histogram")
         self.assertIn(b"9009", http("http://127.0.0.1:9009/config")[2])
         page = http("http://127.0.0.1:9009/")[2]
         self.assertIn(b"<html", page.lower()[:2000])
@@ -41,6 +45,78 @@ def http_port_busy(port):
         return True
     except OSError:
         return False
+
+
+    def test_the_profile_stays_under_flags(self):
+        port = free_port()
+        p = self.spawn([PALLIUM, "-quick-start", f"-server.http-listen-port={port}", "-server.http-listen-address=0.0.0.0",
+                        f"-blocks-storage.tsdb.dir={self.folder}/d"], "quick")
+        wait_for("ready", lambda: http(f"http://127.0.0.1:{port}/ready")[0] == 200, 20)
+        diff = http(f"http://127.0.0.1:{port}/config?mode=diff")[2]
+        for wanted in (b"retention_period: 360h", b"interval: 15s", b"replication_factor: 1"):
+            self.assertIn(wanted, diff)
+        log = p.log_text()
+        for wanted in (f"address=0.0.0.0:{port}", f"url=http://127.0.0.1:{port}", "Open  ", f"{self.folder}/d",
+                       "may read and write"):
+            self.assertIn(wanted, log)
+        self.assertNotIn("-server.http-listen-port=9009", log)
+        self.assertEqual(p.stop(), 0)
+
+
+class Starts(Case):
+    def test_a_folder_that_cannot_be_made_ends_it_before_it_listens(self):
+        with open(os.path.join(self.folder, "file"), "w", encoding="utf-8"):
+            pass
+        n = self.node("-server.http-listen-port=1", f"-blocks-storage.tsdb.dir={self.folder}/file/x")
+        n.start(ready=False)
+        self.assertEqual(n.process.p.wait(10), 1)
+        self.assertIn(f"cannot make the data folder {self.folder}/file/x: Not a directory (-blocks-storage.tsdb.dir)", n.log())
+        self.assertNotIn("listening", n.log())
+        self.assertNotIn("bind:", n.log())
+
+    def test_the_port_of_another_is_named(self):
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            s.listen()
+            n = self.node(port=s.getsockname()[1])
+            n.start(ready=False)
+            self.assertEqual(n.process.p.wait(10), 1)
+        self.assertIn("another process has the port; take another with -server.http-listen-port=N", n.log())
+
+    def test_sigterm_ends_a_long_replay(self):
+        n = self.node().start()
+        self.assertEqual(n.push([({"__name__": "m"}, [(NOW, 1.5)])])[0], 200)
+        n.kill()
+        wal = sorted(glob.glob(os.path.join(self.folder, "tsdb/fake/wal/0*")))
+        fifo = wal[-1][:-8] + f"{int(wal[-1][-8:]) + 1:08}"
+        os.mkfifo(fifo)  # reading it takes as long as nobody writes
+        n.start(ready=False)
+        wait_for("the replay", lambda: b"replaying" in http(n.url + "/ready")[2], 10)
+        self.assertNotIn("path=/ready", n.log())  # a probe is no news
+        begin = time.time()
+        self.assertEqual(n.process.stop(timeout=20), 0)
+        self.assertLess(time.time() - begin, 10)
+        os.unlink(fifo)
+        n.start()
+        self.assertEqual(n.query("m", t=NOW / 1000)["data"]["result"][0]["value"][1], "1.5")
+
+    def test_local_blocks_beside_a_bucket_are_not_deleted(self):
+        """Nothing ships blocks yet: a retention that was written for shipped ones must not delete the only copy."""
+        old = NOW - 40 * 86400_000
+        for backend, kept in (("s3", True), ("filesystem", False)):
+            folder = os.path.join(self.folder, backend)
+            os.mkdir(folder)
+            n = self.node(f"-blocks-storage.backend={backend}", "-blocks-storage.tsdb.retention-period=24h",
+                          folder=folder).start()
+            self.assertEqual(n.push([({"__name__": "m"}, [(old, 1.0)])])[0], 200)
+            self.assertEqual(http(n.url + "/ingester/flush", method="POST")[0], 204)
+            self.assertEqual(n.push([({"__name__": "m"}, [(NOW, 2.0)])])[0], 200)
+            self.assertEqual(http(n.url + "/ingester/flush", method="POST")[0], 204)
+            found = n.query("m", t=old / 1000)["data"]["result"]
+            self.assertEqual(bool(found), kept, backend)
+            said = "blocks_storage.backend=s3: this version ships no blocks" in n.log()
+            self.assertEqual(said, kept, n.log())
+            n.stop()
 
 
 class PushAndQuery(Case):
@@ -259,6 +335,13 @@ class Limits(Case):
         with open(path, "w", encoding="utf-8") as f:
             f.write("overrides:\n  fake:\n    max_label_names_per_series: 4\n")
         wait_for("the new limit", lambda: n.push([(four, [(NOW, 1.0)])])[0] == 200, 10)
+        with open(path, "w", encoding="utf-8") as f:
+            f.write("ingester_limits:\n  max_series: 1\n")
+        fresh = itertools.count()
+        wait_for("the ingester's limit", lambda: b"max series limit" in n.push([({"__name__": "n", "i": str(next(fresh))}, [(NOW, 1.0)])])[2], 10)
+        with open(path, "w", encoding="utf-8") as f:
+            f.write("overrides: {}\n")
+        wait_for("no limit", lambda: n.push([({"__name__": "n", "i": str(next(fresh))}, [(NOW, 1.0)])])[0] == 200, 10)
 
 
 if __name__ == "__main__":

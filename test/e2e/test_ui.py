@@ -62,7 +62,7 @@ class Page(Case):
     def shot(self, name, browser=None):
         folder = os.environ.get("E2E_SCREENSHOTS") or self.folder
         data = (browser or self.browser).screenshot(os.path.join(folder, name + ".png"))
-        self.assertGreater(len(data), 10000)
+        self.assertGreater(len(data), 5000)
 
     def with_data(self, *flags, **kw):
         n = self.node(*flags, **kw).start()
@@ -118,6 +118,11 @@ class Page(Case):
         self.assertGreater(len(links), 5)
         for link in links:
             self.assertEqual(200, http(link)[0], link)
+        for path in ("services", "admin", "distributor/all_user_stats"):
+            self.browser.open(n.url + "/" + path)
+            self.browser.until("document.querySelector('h1') && getComputedStyle(document.body).maxWidth === '960px'")
+            self.assertEqual(n.url + "/", self.browser.js("document.querySelector('nav a').href"))
+            self.shot("admin-" + path.replace("/", "-"))
 
     def test_keyboard_alone(self):
         n = self.with_data()

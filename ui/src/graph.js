@@ -7,6 +7,7 @@ import { axes, color, plotHeight, pointerBox } from "./plot.js";
 const DRAWN_MAX = 200;
 const LEGEND_MAX = 100;
 const HEATS_MAX = 6;
+const LAST_LABEL_HALF = 30; // pixels that a label at the right end reaches over
 const NARROW = 560;
 const WIDTH_MIN = 240;
 const TABLE_ROWS = 1000; // what table.js shows
@@ -73,6 +74,7 @@ function options(width, result, { dark, utc, start, end, onZoom }) {
   return {
     width,
     height: plotHeight(width),
+    padding: [null, LAST_LABEL_HALF, null, null],
     legend: { show: false },
     focus: { alpha: 0.25 },
     cursor: { drag: { x: true, y: false, setScale: false }, focus: { prox: 24 } },

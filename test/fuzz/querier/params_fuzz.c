@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (querier_parse_limit(&n, text, &err) == PL_OK) {
         PL_ASSERT(n <= INT64_MAX);
     }
-    name = querier_unescape_label(&a, text);
+    PL_ASSERT(querier_unescape_label(&name, &a, text, &err) == PL_OK);
     PL_ASSERT(name.n <= size);
     if (!pl_str_starts(text, PL_STR("U__"))) {
         PL_ASSERT(pl_str_eq(name, text));

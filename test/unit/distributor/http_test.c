@@ -323,6 +323,58 @@ static void usage_page(void **state)
     assert_non_null(strstr(resp.body.p, "<td align=\"right\">1.50</td>"));
 }
 
+/* Five megabytes that decode to a hundred: fifty million series of two bytes, and millions of six. */
+static void hostile_bodies_do_not_grow(void **state)
+{
+    static const struct {
+        pl_str unit;
+        const char *want;
+    } cases[] = {{PL_STR_INIT("\x0a\x00"), "empty labels found\n"},
+                 {PL_STR_INIT("\x0a\x02\x0a\x00"), "write request needs more memory to decode than its limit "}};
+    const struct distributor_options o = {.recv_bytes_max = 1 << 20};
+    const size_t n = 1 << 20;
+    char *text = pl_alloc(n);
+
+    (void)state;
+    distributor_destroy(d);
+    d = distributor_create(&o, NULL, &port);
+    for (size_t c = 0; c < PL_ARRAY_LEN(cases); c++) {
+        for (size_t i = 0; i < n; i += cases[c].unit.n) {
+            memcpy(text + i, cases[c].unit.p, cases[c].unit.n);
+        }
+        pl_buf_reset(&body);
+        snappy_encode(&body, pl_str_of(text, n));
+        assert_true(body.n < 64 << 10);
+        call(distributor_handle_push, &(struct call){0});
+        assert_int_equal(resp.status, 400);
+        assert_int_equal(strncmp(resp.body.p, cases[c].want, strlen(cases[c].want)), 0);
+    }
+    pl_free(text);
+}
+
+/* What a push decodes to counts against the process's memory: no room is 503, which is sent again. */
+static void pushes_are_charged_to_the_process(void **state)
+{
+    const struct distributor_options o = {.recv_bytes_max = 64 << 20};
+    const size_t n = 32 << 20;
+    char *text = pl_alloc(n);
+
+    (void)state;
+    distributor_destroy(d);
+    d = distributor_create(&o, NULL, &port);
+    memset(text, 0, n);
+    pl_buf_reset(&body);
+    snappy_encode(&body, pl_str_of(text, n));
+    pl_free(text);
+    pl_memory_limit_set(UINT64_C(1) << 40);
+    pl_memory_limit_set(pl_memory_used() + (16 << 20));
+    assert_int_equal(pl_memory_state(), PL_MEMORY_FINE);
+    call(distributor_handle_push, &(struct call){0});
+    assert_int_equal(resp.status, 503);
+    assert_non_null(strstr(resp.body.p, "-memory.limit"));
+    pl_memory_limit_set(0);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -336,6 +388,8 @@ int main(void)
         T(codes_of_the_ingester),
         T(client_that_went_away),
         T(usage_page),
+        T(hostile_bodies_do_not_grow),
+        T(pushes_are_charged_to_the_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

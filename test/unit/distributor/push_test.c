@@ -1,6 +1,6 @@
 /* The distributor against an ingest port that only remembers: every check, its text, its reason and what else of the
  * request is kept. */
-#include "distributor/distributor.h"
+#include "distributor/internal.h"
 
 #include "base/clock.h"
 #include "codec/snappy.h"
@@ -761,6 +761,55 @@ static void arena_limit(void **state)
     pl_buf_reset(&message);
 }
 
+static pl_status push_as(const char *tenant)
+{
+    err = (struct pl_err){.status = PL_OK};
+    pl_arena_reset(&arena);
+    add("m,a=1", NOW_MS, 1);
+    pl_status st = distributor_push(d, pl_str_c(tenant), pl_buf_view(&message), &arena, NOW_MS, &err);
+    pl_buf_reset(&message);
+    return st;
+}
+
+/* Whoever sends under names that the ingester does not take must not fill this process with their counters. */
+static void refused_tenants_leave_nothing(void **state)
+{
+    char line[128], name[16];
+
+    (void)state;
+    fake.begin_status = PL_INTERNAL;
+    for (int i = 0; i < 100; i++) {
+        fake.unknown = i % 2 == 0;
+        (void)snprintf(name, sizeof(name), "stranger%d", i);
+        assert_int_equal(push_as(name), PL_INTERNAL);
+        assert_null(dist__tenant_find(d, pl_str_c(name)));
+        (void)snprintf(line, sizeof(line), "\ncortex_distributor_samples_in_total{user=\"%s\",type=\"float\"} ", name);
+        assert_true(metric(line) < 0);
+    }
+    fake.begin_status = PL_OK;
+    assert_int_equal(push_as("stranger0"), PL_OK);
+    assert_non_null(dist__tenant_find(d, PL_STR("stranger0")));
+}
+
+/* Past their number tenants share counters and a rate; each push is still taken. */
+static void the_table_of_tenants_is_bounded(void **state)
+{
+    const struct distributor_options o = {.recv_bytes_max = 1 << 20, .tenants_max = 2};
+    double before = PL_MAX(metric("\ncortex_distributor_received_samples_total{user=\"overflow\",type=\"float\"} "), 0);
+
+    (void)state;
+    distributor_destroy(d);
+    d = distributor_create(&o, NULL, &fake.port);
+    assert_int_equal(push_as("one"), PL_OK);
+    assert_int_equal(push_as("two"), PL_OK);
+    assert_int_equal(push_as("three"), PL_OK);
+    assert_int_equal(push_as("four"), PL_OK);
+    assert_int_equal(push_as("one"), PL_OK);
+    assert_ptr_equal(dist__tenant_find(d, PL_STR("three")), dist__tenant_find(d, PL_STR("five")));
+    assert_ptr_not_equal(dist__tenant_find(d, PL_STR("one")), dist__tenant_find(d, PL_STR("two")));
+    assert_true(metric("\ncortex_distributor_received_samples_total{user=\"overflow\",type=\"float\"} ") == before + 2);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -794,6 +843,8 @@ int main(void)
         T(nothing_in_it),
         T(counters),
         T(arena_limit),
+        T(refused_tenants_leave_nothing),
+        T(the_table_of_tenants_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -738,7 +738,7 @@ static void address_in_use(void **state PL_UNUSED)
     world_start(&w, &opts, 1, 10);
     (void)snprintf(want, sizeof(want), "listen tcp 127.0.0.1:%u: bind: address already in use", (unsigned)w.port);
     opts.port = w.port;
-    assert_int_equal(http_server_start(&second, &opts, &err), PL_IO);
+    assert_int_equal(http_server_start(&second, &opts, &err), PL_CONFLICT);
     assert_string_equal(err.msg, want);
     for (int i = 0; i < 20; i++) { /* each loop listens */
         assert_int_equal(client_once(w.port, PL_STR("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), &got), 200);

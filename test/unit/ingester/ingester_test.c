@@ -238,8 +238,8 @@ static void instance_limits(void **state)
 {
     (void)state;
     stop();
-    options.tenants_max = 1;
-    options.series_max = 2;
+    options.instance.tenants_max = 1;
+    options.instance.series_max = 2;
     start();
     assert_int_equal(push("a", "up", "1", T0, 1), PL_OK);
     assert_int_equal(push("b", "up", "1", T0, 1), PL_INTERNAL);
@@ -249,13 +249,13 @@ static void instance_limits(void **state)
     assert_string_equal(err.msg, "cannot add series: ingesters's max series limit reached");
     assert_int_equal(push("a", "up", "1", T0 + 1, 1), PL_OK);
     stop();
-    options.tenants_max = 0;
+    options.instance.tenants_max = 0;
     start();
     assert_int_equal(push("b", "up", "1", T0, 1), PL_INTERNAL); /* the other tenant has all the room */
     assert_string_equal(err.msg, "cannot add series: ingesters's max series limit reached");
     stop();
-    options.series_max = 0;
-    options.inflight_push_max = 1;
+    options.instance.series_max = 0;
+    options.instance.inflight_push_max = 1;
     start();
     struct ingest_port *p = ingester_ingest_port(ing);
     struct ingest_session *session;
@@ -430,6 +430,60 @@ static void folder_in_use(void **state)
     ingester_destroy(second);
 }
 
+/* Limits of the runtime config come and go while the ingester runs. */
+static void instance_limits_can_change(void **state)
+{
+    (void)state;
+    ingester_limits_set(ing, &(struct ingester_instance_limits){.tenants_max = 1});
+    assert_int_equal(push("a", "up", "1", T0, 1), PL_OK);
+    assert_int_equal(push("b", "up", "1", T0, 1), PL_INTERNAL);
+    ingester_limits_set(ing, &(struct ingester_instance_limits){.series_max = 1});
+    assert_int_equal(push("b", "up", "1", T0, 1), PL_INTERNAL);
+    assert_string_equal(err.msg, "cannot add series: ingesters's max series limit reached");
+    ingester_limits_set(ing, &(struct ingester_instance_limits){0});
+    assert_int_equal(push("b", "up", "1", T0, 1), PL_OK);
+}
+
+/* No tenant is called as the data folder's own file, and every one comes back after a restart. */
+static void odd_tenant_names(void **state)
+{
+    static const char *const names[] = {"lock", ".hidden", "wal", "!", "a.b"};
+    char path[128];
+
+    (void)state;
+    (void)snprintf(path, sizeof(path), "%s/.snapshots", dir);
+    assert_int_equal(mkdir(path, 0777), 0);
+    for (size_t i = 0; i < PL_ARRAY_LEN(names); i++) {
+        assert_int_equal(push(names[i], "up", "1", T0, 1), PL_OK);
+    }
+    stop();
+    start();
+    for (size_t i = 0; i < PL_ARRAY_LEN(names); i++) {
+        assert_int_equal(count_samples(names[i]), 1);
+    }
+    assert_false(ing__tenant_known(ing, PL_STR(".snapshots")));
+}
+
+/* A start that is given up opens no further store and ends soon; nothing of theirs is touched. */
+static void a_start_can_be_given_up(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        char name[8];
+        (void)snprintf(name, sizeof(name), "t%d", i);
+        assert_int_equal(push(name, "up", "1", T0, 1), PL_OK);
+    }
+    stop();
+    ing = ingester_create(&options, NULL);
+    assert_int_equal(ingester_claim(ing, &err), PL_OK);
+    ingester_abandon(ing);
+    assert_int_equal(ingester_start(ing, &err), PL_CANCELED);
+    assert_int_equal(ing->open_count, 0);
+    stop();
+    start();
+    assert_int_equal(count_samples("t2"), 1);
+}
+
 static void unusable_folder(void **state)
 {
     struct ingester_options o = options;
@@ -437,11 +491,12 @@ static void unusable_folder(void **state)
     char path[128];
 
     (void)state;
-    (void)snprintf(path, sizeof(path), "%s/lock/x", dir); /* below a file */
+    (void)snprintf(path, sizeof(path), "%s/.lock~/x", dir); /* below a file */
     o.dir = pl_str_c(path);
     i = ingester_create(&o, NULL);
     assert_int_equal(ingester_start(i, &err), PL_IO);
-    assert_non_null(strstr(err.msg, "make data folder"));
+    assert_non_null(strstr(err.msg, "cannot make the data folder"));
+    assert_non_null(strstr(err.msg, "(-blocks-storage.tsdb.dir)"));
     ingester_destroy(i);
     o.dir = PL_STR("");
     i = ingester_create(&o, NULL);
@@ -574,6 +629,9 @@ int main(void)
         T(stats_and_lists),
         T(broken_store),
         T(folder_in_use),
+        T(instance_limits_can_change),
+        T(odd_tenant_names),
+        T(a_start_can_be_given_up),
         T(unusable_folder),
         T(readiness),
         T(flush),

@@ -450,6 +450,10 @@ static void errors(void **state)
          BAD("invalid parameter \\\"query\\\"; invalid expression type \\\"string\\\" for range query, must be Scalar "
              "or instant "
              "Vector")},
+        /* A duration that is an expression is known only to the engine. */
+        {P "/query?query=max_over_time(m%5B101m*1:1m%5D)&time=1", NULL, 422,
+         "{\"status\":\"error\",\"errorType\":\"execution\",\"error\":\"exceeded maximum resolution of 100 points per "
+         "timeseries in subquery. Try increasing the step size of your subquery (-querier.max-subquery-steps)\"}"},
         {P "/query?query=1%2Bmax_over_time(m%5B101m:%5D)&time=1", NULL, 400,
          BAD("exceeded maximum resolution of 100 points per timeseries in subquery. Try increasing the step size of "
              "your subquery")},

@@ -172,16 +172,33 @@ static void escaped_label_names(void **state)
 
     pl_arena_init(&a, 0);
     for (size_t i = 0; i < PL_ARRAY_LEN(cases); i++) {
-        pl_str got = querier_unescape_label(&a, pl_str_c(cases[i].in));
+        pl_str got;
 
+        assert_int_equal(querier_unescape_label(&got, &a, pl_str_c(cases[i].in), NULL), PL_OK);
         assert_true(pl_str_eq(got, pl_str_c(cases[i].want)));
     }
     pl_arena_fini(&a);
 }
 
+/* A name may be as long as a request's head: a query at its memory limit must fail, not the process. */
+static void long_label_name_at_the_limit(void **state)
+{
+    static char name[40000] = "U__";
+    struct pl_err err;
+    struct pl_arena a;
+    pl_str got;
+    (void)state;
+
+    memset(name + 3, 'a', sizeof(name) - 3);
+    pl_arena_init(&a, 10000);
+    assert_int_equal(querier_unescape_label(&got, &a, pl_str_of(name, sizeof(name)), &err), PL_LIMIT);
+    assert_true(a.full);
+    pl_arena_fini(&a);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(times),        cmocka_unit_test(bad_times),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(long_label_name_at_the_limit), cmocka_unit_test(times),        cmocka_unit_test(bad_times),
                                        cmocka_unit_test(durations),    cmocka_unit_test(limits_of_answers),
                                        cmocka_unit_test(go_durations), cmocka_unit_test(escaped_label_names)};
 

@@ -164,7 +164,7 @@ static void routes_and_tenants(void **state PL_UNUSED)
         {"GET /api/v1/push", "", NULL, 405, "", "Allow: POST\r\n"},
         {"BREW /long", "", NULL, 405, "", "Allow: GET, HEAD\r\n"},
         {"GET /nothing", "", NULL, 404, "404 page not found\n", "Content-Type: text/plain; charset=utf-8"},
-        {"POST /nothing", "", "abc", 404, "404 page not found\n", NULL},
+        {"POST /nothing", "", "abc", 404, "404 page not found (remote write goes to /api/v1/push)\n", NULL},
         {"GET /long/", "", NULL, 404, "404 page not found\n", NULL},
         {"GET /rules/a/b", "", NULL, 200, "|/rules/{namespace}/{group}|a|b|", NULL},
         {"DELETE /rules/a%2Fb/c%20d+e", "", NULL, 200, "|/rules/{namespace}/{group}|a/b|c d+e|", NULL},

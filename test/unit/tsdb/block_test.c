@@ -1,8 +1,10 @@
 #include "base/hash.h"
 #include "codec/varint.h"
+#include "hist_kit.h"
 #include "made.h"
 #include "tsdb/block.h"
 #include "tsdb/block_internal.h"
+#include "tsdb/verify.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -410,6 +412,144 @@ static void deleted_samples_are_gone(void **state)
     block_unref(b);
 }
 
+/* ---- histograms ---- */
+
+enum { HIST_SERIES = 4, HIST_SAMPLES = 90 };
+
+/* Series k: whole, floats, custom bounds, gauge; three chunks of 30 each. */
+static struct series_view hist_series(int k)
+{
+    static const uint8_t encoding[HIST_SERIES] = {2, 3, 2, 3};
+    struct label *l = pl_arena_zero(&arena, 2 * sizeof(*l));
+    struct chunk_view *c = pl_arena_zero(&arena, 3 * sizeof(*c));
+
+    l[0] = (struct label){PL_STR("__name__"), PL_STR("h")};
+    l[1] = (struct label){PL_STR("k"), pl_arena_printf(&arena, "%d", k)};
+    for (int i = 0; i < 3; i++) {
+        uint8_t hint = k == 3 ? HIST_HINT_GAUGE : i == 1 ? HIST_HINT_NOT_RESET : HIST_HINT_RESET;
+        c[i] = hist_kit_chunk(&arena, encoding[k], i * 30, 30, START_MS, STEP_MS, k == 2, hint);
+    }
+    return (struct series_view){.labels = {l, 2}, .chunks = c, .chunk_count = 3};
+}
+
+static struct ulid write_hist_block(void)
+{
+    struct block_writer *w;
+    struct ulid id;
+
+    ok(block_writer_create(&w, pl_str_c(dir), START_MS, END_MS, START_MS, &err));
+    for (int k = 0; k < HIST_SERIES; k++) {
+        struct series_view s = hist_series(k);
+        ok(block_writer_add(w, s.labels, s.chunks, s.chunk_count, &err));
+    }
+    ok(block_writer_finish(w, &id, &err));
+    block_writer_destroy(w);
+    return id;
+}
+
+/* The series holds exactly the samples that `gone` does not name. */
+static void check_hists(const struct series_view *got, int k, bool (*gone)(int k, int i))
+{
+    struct samples s = {.n = 0};
+    size_t cap = 0, n = 0;
+
+    ok(series_decode(got, INT64_MIN, INT64_MAX, &arena, &s, &cap, &err));
+    for (int i = 0; i < HIST_SAMPLES; i++) {
+        struct hist *want = hist_kit_make(&arena, i + 1, k == 2);
+        if (gone != NULL && gone(k, i)) {
+            continue;
+        }
+        assert_true(n < s.n && s.h != NULL && s.h[n] != NULL);
+        assert_true(s.t[n] == START_MS + (int64_t)i * STEP_MS && hist_equal(s.h[n], want));
+        assert_int_equal(s.h[n]->hint == HIST_HINT_GAUGE, k == 3);
+        n++;
+    }
+    assert_int_equal(n, s.n);
+}
+
+static void problem_print(void *arg, pl_str where, pl_str what)
+{
+    (void)arg;
+    print_error("%.*s: %.*s\n", PL_STR_ARG(where), PL_STR_ARG(what));
+}
+
+static void histograms_round_trip(void **state)
+{
+    struct ulid id = write_hist_block();
+    pl_str path = block_dir(&id);
+    struct verify_report r = {.problem = problem_print};
+    struct block *b;
+    char text[2048];
+    int fd;
+
+    (void)state;
+    ok(block_open(&b, path, &err));
+    struct series_list l = do_select(b, &arena, &everything);
+    assert_int_equal(l.n, HIST_SERIES);
+    for (int k = 0; k < HIST_SERIES; k++) {
+        assert_int_equal(l.v[k].chunks[0].encoding, k % 2 == 0 ? 2 : 3);
+        check_hists(&l.v[k], k, NULL);
+    }
+    block_unref(b);
+    ok(tsdb_verify(pl_str_c(dir), &r, &err));
+    assert_int_equal(r.problems, 0);
+    assert_int_equal(r.blocks.samples, HIST_SERIES * HIST_SAMPLES);
+    fd = open(pl_arena_printf(&arena, "%s/meta.json", path.p).p, O_RDONLY);
+    ssize_t n = read(fd, text, sizeof(text) - 1);
+    assert_true(n > 0);
+    text[n] = '\0';
+    (void)close(fd);
+    assert_non_null(strstr(text, "\"numHistogramSamples\": 360"));
+}
+
+static bool hist_gone(int k, int i)
+{
+    return (k == 0 && i >= 20 && i <= 40) || (k == 2 && i >= 60 && i < 75) || (k == 3 && i == 45) || k == 1;
+}
+
+static void deleted_histograms_are_gone(void **state)
+{
+    struct ulid id = write_hist_block();
+    pl_str path = block_dir(&id);
+    const struct {
+        int series, from, to;
+    } cuts[] = {{0, 20, 40}, {1, 0, 1000}, {2, 60, 74}, {3, 45, 45}};
+    struct index_reader x;
+    struct index_value v;
+    struct postings_view all;
+    struct pl_buf f;
+    struct block *b;
+
+    (void)state;
+    ok(index_open(&x, pl_arena_printf(&arena, "%s/index", path.p).p, &err));
+    ok(index_value_at(&x, index_find_name(&x, PL_STR("")), 0, &v, &err));
+    ok(index_postings(&x, v.postings, &all, &err));
+    pl_buf_init(&f, 0);
+    pl_buf_be32(&f, TOMBSTONE_MAGIC);
+    pl_buf_byte(&f, 1);
+    for (size_t i = 0; i < PL_ARRAY_LEN(cuts); i++) {
+        uint8_t e[3 * VARINT_MAX], *p = e;
+        p = uvarint_put(p, pl_get_be32(all.be + 4 * cuts[i].series));
+        p = varint_put(p, START_MS + (int64_t)cuts[i].from * STEP_MS);
+        p = varint_put(p, START_MS + (int64_t)cuts[i].to * STEP_MS);
+        pl_buf_add(&f, e, (size_t)(p - e));
+    }
+    pl_buf_be32(&f, pl_crc32c(0, f.p + 5, f.n - 5));
+    put_file(pl_arena_printf(&arena, "%s/tombstones", path.p).p, f.p, f.n);
+    pl_buf_fini(&f);
+    index_close(&x);
+    ok(block_open(&b, path, &err));
+    struct series_list l = do_select(b, &arena, &everything);
+    assert_int_equal(l.n, 3);
+    for (int i = 0; i < 3; i++) {
+        check_hists(&l.v[i], i == 0 ? 0 : i + 1, hist_gone);
+    }
+    /* What a chunk says about the one before holds only while its first sample is there. */
+    assert_int_equal(hist_chunk_hint(l.v[0].chunks[0].data, l.v[0].chunks[0].size), HIST_HINT_RESET);
+    assert_int_equal(hist_chunk_hint(l.v[0].chunks[1].data, l.v[0].chunks[1].size), HIST_HINT_UNKNOWN);
+    block_unref(b);
+}
+
 /* ---- the writer's refusals ---- */
 
 static void nothing_written_leaves_nothing(void **state)
@@ -476,7 +616,7 @@ static void bad_series_are_refused(void **state)
     empty.data = zero;
     empty.size = 2;
     c.chunks = &empty;
-    assert_int_equal(add_to_new(a, c), PL_INVALID);
+    assert_int_equal(add_to_new(a, c), PL_CORRUPT);
     c = b;
     c.labels = (struct labels){unsorted, 2};
     assert_int_equal(add_to_new(a, c), PL_INVALID);
@@ -658,6 +798,8 @@ int main(void)
         T(names_and_values),
         T(limits_and_cancel),
         T(deleted_samples_are_gone),
+        T(histograms_round_trip),
+        T(deleted_histograms_are_gone),
         T(nothing_written_leaves_nothing),
         T(bad_series_are_refused),
         T(outside_the_range_is_refused),

@@ -43,10 +43,16 @@ static void print_samples(const struct series_view *s, int64_t mint, int64_t max
 
     check(series_decode(s, mint, maxt, &arena, &buf, &cap, &err));
     for (size_t i = 0; i < buf.n; i++) {
-        char text[FLOAT_TEXT_MAX];
-        size_t n = float_put_g(text, buf.v[i]);
+        struct pl_buf b;
+        pl_buf_init(&b, 0);
+        if (buf.h != NULL && buf.h[i] != NULL) {
+            hist_text(&b, buf.h[i]);
+        } else {
+            pl_buf_f64_g(&b, buf.v[i]);
+        }
         print_labels(s->labels);
-        printf(" %.*s %lld\n", (int)n, text, (long long)buf.t[i]);
+        printf(" %.*s %lld\n", (int)b.n, b.p, (long long)buf.t[i]);
+        pl_buf_fini(&b);
     }
 }
 

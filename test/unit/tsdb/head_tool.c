@@ -28,7 +28,15 @@ static int dump(const char *dir, bool read_only)
             return 1;
         }
         for (size_t k = 0; k < s.n; k++) {
-            printf("%.*s %.17g %lld\n", (int)text.n, text.p, s.v[k], (long long)s.t[k]);
+            size_t labels_end = text.n;
+            if (s.h != NULL && s.h[k] != NULL) {
+                hist_text(&text, s.h[k]);
+                printf("%.*s %.*s %lld\n", (int)labels_end, text.p, (int)(text.n - labels_end), text.p + labels_end,
+                       (long long)s.t[k]);
+                text.n = labels_end;
+            } else {
+                printf("%.*s %.17g %lld\n", (int)text.n, text.p, s.v[k], (long long)s.t[k]);
+            }
         }
     }
     pl_arena_fini(&a);

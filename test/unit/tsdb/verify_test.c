@@ -3,6 +3,7 @@
 #include "made.h"
 #include "tsdb/block.h"
 #include "tsdb/block_internal.h"
+#include "tsdb/verify.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
