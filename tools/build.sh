@@ -8,6 +8,7 @@ if command -v ccache >/dev/null 2>&1; then
     export CC CXX
 fi
 if [ ! -f "$dir/build.ninja" ]; then
+    echo "Building (about a minute on two cores) ..."
     meson setup "$dir" . "$@" >"$dir.setup.log" 2>&1 || { tail -n 30 "$dir.setup.log"; exit 1; }
     rm -f "$dir.setup.log"
 fi

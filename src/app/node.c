@@ -1,6 +1,7 @@
 #include "app/node.h"
 
 #include "app/memory_guard.h"
+#include "app/process_metrics.h"
 #include "app/selfscrape.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -241,7 +242,11 @@ static void make_distributor(struct node *n)
 static void make_querier(struct node *n)
 {
     const struct config *c = n->cfg;
+    const struct process_build build = process_build();
     struct querier_options o = {
+        .revision = build.revision,
+        .branch = build.branch,
+        .build_date = build.date,
         .lookback_ns = c->querier.lookback_delta_ns,
         .default_step_ns = c->querier.default_evaluation_interval_ns,
         .timeout_ns = c->querier.timeout_ns,

@@ -1,5 +1,6 @@
 #include "app/process_metrics.h"
 
+#include "app/revision.h"
 #include "base/clock.h"
 #include "metric/metric.h"
 
@@ -109,10 +110,32 @@ static void collect(void *arg PL_UNUSED)
     collect_memory();
 }
 
+static pl_str next_word(pl_str *rest)
+{
+    size_t blank = PL_MIN(pl_str_find(*rest, ' '), rest->n);
+    pl_str word = pl_str_sub(*rest, 0, blank);
+
+    *rest = pl_str_sub(*rest, PL_MIN(blank + 1, rest->n), rest->n);
+    return word;
+}
+
+struct process_build process_build(void)
+{
+    pl_str rest = PL_STR(PL_REVISION_TEXT);
+    struct process_build b;
+
+    b.revision = next_word(&rest);
+    b.branch = next_word(&rest);
+    b.date = rest;
+    return b;
+}
+
 void process_metrics_register(pl_str config_sha256)
 {
+    const struct process_build build = process_build();
+
     metric_set(METRIC_CELL0(m_start), (double)pl_now_unix_ms() / 1000);
-    metric_set(METRIC_CELL(m_build, PL_STR(PL_VERSION), PL_STR(""), PL_STR(""), PL_STR("")), 1);
+    metric_set(METRIC_CELL(m_build, PL_STR(PL_VERSION), build.revision, build.branch, PL_STR("")), 1);
     if (config_sha256.n > 0) {
         metric_set(METRIC_CELL(m_config_hash, config_sha256), 1);
     }

@@ -4,6 +4,12 @@
 
 #include "base/base.h"
 
+/* What was built; empty texts outside of git. Static. */
+struct process_build {
+    pl_str revision, branch, date;
+};
+struct process_build process_build(void);
+
 /* Registers the collector (once, at start). config_sha256: hex, of the config file before expansion; empty: none. */
 void process_metrics_register(pl_str config_sha256);
 

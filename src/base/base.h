@@ -135,6 +135,7 @@ static inline bool pl_str_ends(pl_str s, pl_str suffix)
 {
     return s.n >= suffix.n && (suffix.n == 0 || memcmp(s.p + s.n - suffix.n, suffix.p, suffix.n) == 0);
 }
+/* The bytes [from, to), which must lie within s. */
 static inline pl_str pl_str_sub(pl_str s, size_t from, size_t to)
 {
     return (pl_str){s.p + from, to - from};

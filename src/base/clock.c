@@ -63,13 +63,14 @@ int64_t pl_date_to_unix(int64_t year, int month, int day)
     return (era * 146097 + doe - 719468) * 86400;
 }
 
+/* COMPAT: seconds from 1 March of the year before which Go knows no time, modulo 2^64: the few seconds below it (and so
+ * INT64_MIN, which a NaN becomes) are in the far future. */
 struct pl_date pl_date_from_unix(int64_t unix_s)
 {
-    int64_t days = floor_div(unix_s, 86400);
-    int64_t secs = unix_s - days * 86400;
-    int64_t z = days + 719468;
-    int64_t era = floor_div(z, 146097);
-    int64_t doe = z - era * 146097;
+    static const int64_t years = 292277022400, eras = years / 400;
+    uint64_t s = (uint64_t)unix_s + ((uint64_t)eras * 146097 + 719468) * 86400;
+    uint64_t days = s / 86400, secs = s % 86400;
+    int64_t doe = (int64_t)(days % 146097);
     int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
     int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
     int64_t mp = (5 * doy + 2) / 153;
@@ -79,10 +80,10 @@ struct pl_date pl_date_from_unix(int64_t unix_s)
         .hour = (int)(secs / 3600),
         .minute = (int)(secs / 60 % 60),
         .second = (int)(secs % 60),
-        .weekday = (int)(((days % 7) + 11) % 7),
+        .weekday = (int)((days + 3) % 7),
     };
 
-    d.year = yoe + era * 400 + (d.month <= 2);
+    d.year = yoe + ((int64_t)(days / 146097) - eras) * 400 + (d.month <= 2);
     d.month_days = month_len[d.month - 1] + (d.month == 2 && is_leap(d.year));
     d.yearday = d.day;
     for (int m = 1; m < d.month; m++) {

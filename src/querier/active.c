@@ -69,14 +69,15 @@ static struct active_query *copy_all(struct active_queries *a, struct pl_arena *
     rows = pl_arena_new_array_try(arena, struct active_query, a->n + 1);
     PL_ASSERT(rows != NULL); /* the arena of an admin request has no limit */
     for (const struct active_query *q = a->first; q != NULL; q = q->next) {
-        rows[--at] = (struct active_query){.id = q->id,
-                                           .tenant = pl_arena_str(arena, q->tenant),
-                                           .text = pl_arena_str(arena, pl_str_sub(q->text, 0, ACTIVE_TEXT_MAX)),
-                                           .start_ms = q->start_ms,
-                                           .end_ms = q->end_ms,
-                                           .step_ms = q->step_ms,
-                                           .begin_mono_ns = q->begin_mono_ns,
-                                           .begin_unix_ms = q->begin_unix_ms};
+        rows[--at] = (struct active_query){
+            .id = q->id,
+            .tenant = pl_arena_str(arena, q->tenant),
+            .text = pl_arena_str(arena, pl_str_sub(q->text, 0, PL_MIN(q->text.n, (size_t)ACTIVE_TEXT_MAX))),
+            .start_ms = q->start_ms,
+            .end_ms = q->end_ms,
+            .step_ms = q->step_ms,
+            .begin_mono_ns = q->begin_mono_ns,
+            .begin_unix_ms = q->begin_unix_ms};
     }
     pl_mutex_unlock(&a->lock);
     return rows;

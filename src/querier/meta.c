@@ -139,9 +139,13 @@ pl_status querier_buildinfo(struct querier_call *c)
     struct pl_buf *b = &c->resp->body;
 
     querier_answer_begin(c);
-    PL_BUF_LIT(b, "{\"version\":\"" PL_VERSION
-                  "\",\"revision\":\"\",\"branch\":\"\",\"buildUser\":\"\",\"buildDate\":\"\","
-                  "\"goVersion\":\"\"}"); /* the keys clients look for; it is C */
+    PL_BUF_LIT(b, "{\"version\":\"" PL_VERSION "\",\"revision\":");
+    json_str(b, c->q->o.revision);
+    PL_BUF_LIT(b, ",\"branch\":");
+    json_str(b, c->q->o.branch);
+    PL_BUF_LIT(b, ",\"buildUser\":\"\",\"buildDate\":");
+    json_str(b, c->q->o.build_date);
+    PL_BUF_LIT(b, ",\"goVersion\":\"\"}"); /* the keys clients look for; it is C */
     return querier_answer_end(c, NULL);
 }
 

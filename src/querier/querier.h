@@ -26,6 +26,7 @@ struct querier_options {
     bool per_step_stats;
     bool gzip;                    /* querier.response_compression: gzip */
     bool ignore_query_length_max; /* of single selectors: querier.ignore_max_query_length */
+    pl_str revision, branch, build_date; /* of status/buildinfo; static texts */
     /* status/config and status/flags; NULL: not served. Called on the query pool. */
     void (*config_yaml)(void *arg, struct pl_buf *out);
     void (*flags)(void *arg, void (*each)(void *each_arg, pl_str name, pl_str value),

@@ -122,6 +122,7 @@ static void fill_query(struct querier_call *c, const struct query_params *p, int
 static void log_slow(const struct querier_call *c, const struct pq_query *query, const struct pq_stats *stats)
 {
     int64_t spent_ns = pl_now_mono_ns() - c->start_mono_ns;
+    pl_str text = querier_param(c, "query");
 
     if (c->q->o.slow_ns == 0 || spent_ns < c->q->o.slow_ns) {
         return;
@@ -133,7 +134,7 @@ static void log_slow(const struct querier_call *c, const struct pq_query *query,
             PL_KV_INT("fetched_chunks_bytes", stats->bytes_fetched), PL_KV_INT("samples", stats->samples_total),
             PL_KV_INT("peak_bytes", c->arena.peak_bytes), PL_KV_INT("param_start_ms", query->start_ms),
             PL_KV_INT("param_end_ms", query->end_ms), PL_KV_INT("param_step_ms", query->step_ms),
-            PL_KV("param_query", pl_str_sub(querier_param(c, "query"), 0, ACTIVE_TEXT_MAX)));
+            PL_KV("param_query", pl_str_sub(text, 0, PL_MIN(text.n, (size_t)ACTIVE_TEXT_MAX))));
 }
 
 /* Evaluates and answers. */
@@ -168,7 +169,8 @@ static pl_status run(struct querier_call *c, const struct query_params *p, struc
         st = querier_answer_result(c, &result, query, p->limit, p->stats.n > 0);
     }
     active_queries_remove(c->q->active, &active);
-    querier_metrics_query(c->q, query->step_ms == 0 ? "query" : "query_range", c->req->tenant, &result.stats, c->queue_ns);
+    querier_metrics_query(c->q, query->step_ms == 0 ? "query" : "query_range", c->req->tenant, &result.stats,
+                          c->queue_ns);
     querier_metrics_running(c->q, -1);
     log_slow(c, query, &result.stats);
     return st;

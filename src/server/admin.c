@@ -277,24 +277,3 @@ void server_admin_routes(struct server *s, const struct server_admin *a)
     }
     add(s, "/admin", handle_index, s);
 }
-
-/* ---- buildinfo ---- */
-
-void server_buildinfo(void *arg, struct http_request *req PL_UNUSED, struct http_response *resp)
-{
-    const struct server_build *v = arg;
-    const struct {
-        const char *key, *value;
-    } rows[] = {{"version", v->version},      {"revision", v->revision},    {"branch", v->branch},
-                {"buildUser", v->build_user}, {"buildDate", v->build_date}, {"goVersion", ""}};
-    struct pl_buf *b = &resp->body;
-
-    resp->content_type = "application/json";
-    PL_BUF_LIT(b, "{\"status\":\"success\",\"data\":{");
-    for (size_t i = 0; i < PL_ARRAY_LEN(rows); i++) {
-        json_comma(b);
-        json_key(b, rows[i].key);
-        json_cstr(b, rows[i].value != NULL ? rows[i].value : "");
-    }
-    PL_BUF_LIT(b, "}}");
-}

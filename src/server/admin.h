@@ -38,12 +38,6 @@ struct server_admin {
 /* Adds the routes. */
 void server_admin_routes(struct server *s, const struct server_admin *a);
 
-/* Handler of GET .../status/buildinfo; arg is a struct server_build. */
-struct server_build {
-    const char *version, *revision, *branch, *build_user, *build_date;
-};
-void server_buildinfo(void *arg, struct http_request *req, struct http_response *resp);
-
 /* Text for HTML: & < > " ' escaped. */
 void server_html(struct pl_buf *b, pl_str text);
 

@@ -40,6 +40,7 @@ struct head *head_create(const struct tsdb_options *o, pl_str tenant)
     head_slot_page_ensure_locked(h, 0); /* so that walks over [0, slot_next) always find the page array */
     h->slot_next = 1;
     atomic_init(&h->min_valid_ms, INT64_MIN);
+    atomic_init(&h->cut_ms, INT64_MIN);
     atomic_init(&h->mint_ms, INT64_MAX);
     atomic_init(&h->maxt_ms, INT64_MIN);
     atomic_init(&h->pushed_mint_ms, INT64_MAX);
@@ -185,7 +186,7 @@ void head_rescan_bounds(struct head *h)
     }
     /* A chunk that crosses the cut keeps its older samples; they count as gone. */
     if (mint != INT64_MAX) {
-        mint = PL_MAX(mint, atomic_load_explicit(&h->min_valid_ms, memory_order_relaxed));
+        mint = PL_MAX(mint, atomic_load_explicit(&h->cut_ms, memory_order_relaxed));
     }
     head_reached(h, HEAD_AT_RESCAN);
     head_pin_exclusive(h); /* a push lowers both or none */

@@ -163,7 +163,8 @@ struct head {
     struct head_chunks *chunks;
     struct wal *wal; /* NULL while replaying and when read-only */
 
-    _Atomic int64_t min_valid_ms; /* older samples are out of bounds: they are in blocks */
+    _Atomic int64_t min_valid_ms; /* older samples are out of bounds: they are in blocks, or about to be */
+    _Atomic int64_t cut_ms;       /* older samples were cut away; at most min_valid_ms */
     _Atomic int64_t mint_ms, maxt_ms;
     _Atomic int64_t pushed_mint_ms; /* of what was pushed since a truncation began */
     _Atomic uint64_t series_count, chunk_count, created_total, removed_total, appended_total;

@@ -250,6 +250,7 @@ void head_truncate(struct head *h, int64_t mint_ms)
     size_t n;
 
     head_barrier(h, mint_ms);
+    atomic_store_explicit(&h->cut_ms, mint_ms, memory_order_relaxed);
     chunks_drop(h, mint_ms);
     dead = mark_dead(h, &n);
     head_forget_series(h, dead, n);

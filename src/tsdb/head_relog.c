@@ -109,7 +109,7 @@ static pl_status wal_truncate(struct head *h, pl_str wal_dir, struct pl_err *err
 pl_status head_truncate_files(struct head *h, pl_str wal_dir, struct pl_err *err)
 {
     PL_TRY(wal_truncate(h, wal_dir, err));
-    head_chunks_truncate(h->chunks, atomic_load_explicit(&h->min_valid_ms, memory_order_relaxed));
+    head_chunks_truncate(h->chunks, atomic_load_explicit(&h->cut_ms, memory_order_relaxed));
     pl_mutex_lock(&h->index);
     head_quarantine_release_locked(h, head_chunks_oldest(h->chunks));
     pl_mutex_unlock(&h->index);

@@ -84,6 +84,7 @@ static pl_status open_parts(struct tsdb *db, struct tsdb_progress *progress, str
     PL_TRY(tsdb__blocks_scan(db, err));
     maxt = tsdb__blocks_maxt(db);
     atomic_store_explicit(&db->head->min_valid_ms, maxt, memory_order_relaxed);
+    atomic_store_explicit(&db->head->cut_ms, maxt, memory_order_relaxed);
     PL_TRY(head_replay(db->head, pl_str_c(db->dir), progress, &r, err));
     atomic_store_explicit(&db->wal_corruptions, r.corruptions, memory_order_relaxed);
     atomic_store_explicit(&db->head_chunk_corruptions, r.head_chunk_corruptions, memory_order_relaxed);

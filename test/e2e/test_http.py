@@ -311,11 +311,11 @@ class Senders(Case):
     def test_misconfigured_ones_are_named_once_a_minute(self):
         n = self.node("-auth.enabled=true").start()
         for _ in range(5):
-            self.assertEqual(http(n.url + "/api/v1/write", b"x")[2], b"404 page not found (remote write goes to /api/v1/push)\n")
-            self.assertEqual(http(n.url + "/nothing")[2], b"404 page not found\n")
-            self.assertEqual(http(n.url + "/api/v1/push", b"x", {"X-Scope-OrgID": "t", "Content-Type": "text/plain"})[0], 415)
-            self.assertEqual(http(n.url + "/api/v1/push", b"x")[0], 401)
-            self.assertEqual(http(n.url + "/ready")[0], 200)
+            self.assertEqual(fetch(n.url + "/api/v1/write", b"x")[2], b"404 page not found (remote write goes to /api/v1/push)\n")
+            self.assertEqual(fetch(n.url + "/nothing")[2], b"404 page not found\n")
+            self.assertEqual(fetch(n.url + "/api/v1/push", b"x", {"X-Scope-OrgID": "t", "Content-Type": "text/plain"})[0], 415)
+            self.assertEqual(fetch(n.url + "/api/v1/push", b"x")[0], 401)
+            self.assertEqual(fetch(n.url + "/ready")[0], 200)
         lines = [line for line in n.log().splitlines() if "msg=request" in line]
         self.assertEqual(sorted((line.split("path=")[1].split()[0], line.split("status=")[1].split()[0]) for line in lines),
                          [("/api/v1/push", "401"), ("/api/v1/push", "415"), ("/api/v1/write", "404")], lines)

@@ -53,6 +53,7 @@ class Inside(Case):
         start = time.time()
         self.assertEqual(http(page, data=f"id={row['id']}".encode(), method="POST")[0], 200)
         status, body = sent.answer()
+        sent.leave()
         self.assertLess(time.time() - start, 2)
         self.assertEqual((status, body["errorType"], body["error"]),
                          (499, "canceled", "query was ended by an operator in expression evaluation"))

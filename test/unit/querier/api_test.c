@@ -218,6 +218,9 @@ static int set_up(void **state)
                                  .query_bytes_max = 64 << 20,
                                  .subquery_steps_max = 100,
                                  .per_step_stats = true,
+                                 .revision = PL_STR("abc"),
+                                 .branch = PL_STR("main"),
+                                 .build_date = PL_STR("today"),
                                  .gzip = true,
                                  .config_yaml = config_yaml,
                                  .flags = flags};
@@ -543,7 +546,7 @@ static void metadata_and_status(void **state)
         {P "/status/flags", NULL, 200, OK("{\"auth.enabled\":\"true\",\"target\":\"all\"}")},
         {P "/status/buildinfo", NULL, 200,
          OK("{\"version\":\"" PL_VERSION
-            "\",\"revision\":\"\",\"branch\":\"\",\"buildUser\":\"\",\"buildDate\":\"\",\"goVersion\":\"\"}")},
+            "\",\"revision\":\"abc\",\"branch\":\"main\",\"buildUser\":\"\",\"buildDate\":\"today\",\"goVersion\":\"\"}")},
         {P "/status/tsdb", NULL, 200,
          OK("{\"headStats\":{\"numSeries\":4,\"numLabelPairs\":7,\"chunkCount\":4,\"minTime\":0,\"maxTime\":600000},"
             "\"seriesCountByMetricName\":[{\"name\":\"m\",\"value\":3},{\"name\":\"job=a\\u003cb\",\"value\":1}],"

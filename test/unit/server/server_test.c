@@ -82,7 +82,6 @@ static const struct server_admin admin = {.arg = &ready_flag,
                                           .metrics = true,
                                           .links = links,
                                           .link_count = 1};
-static const struct server_build build = {.version = "1.2.3", .revision = "abc"};
 
 static struct server *start(struct server_options o)
 {
@@ -114,10 +113,6 @@ static struct server *start(struct server_options o)
     server_route_add(s, &(struct server_route){.methods = HTTP_GET, .path = "/json_fail", .handler = handle_fail});
     server_route_add(s, &(struct server_route){
                             .methods = HTTP_GET, .path = "/text_fail", .handler = handle_fail, .arg = &ready_flag});
-    server_route_add(s, &(struct server_route){.methods = HTTP_GET,
-                                               .path = "/api/v1/status/buildinfo",
-                                               .handler = server_buildinfo,
-                                               .arg = (void *)(uintptr_t)&build});
     server_admin_routes(s, &admin);
     assert_int_equal(server_start(s, &err), PL_OK);
     return s;
@@ -179,11 +174,6 @@ static void routes_and_tenants(void **state PL_UNUSED)
          "{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"no \\\"luck\\\"\"}",
          "Content-Type: application/json\r\n"},
         {"GET /text_fail", "", NULL, 503, "no \"luck\"\n", "Content-Type: text/plain; charset=utf-8"},
-        {"GET /api/v1/status/buildinfo", "", NULL, 200,
-         "{\"status\":\"success\",\"data\":{\"version\":\"1.2.3\",\"revision\":\"abc\",\"branch\":\"\",\"buildUser\":"
-         "\"\",\"buildDate\":"
-         "\"\",\"goVersion\":\"\"}}",
-         NULL},
     };
     struct server *s = start((struct server_options){.auth_enabled = true});
     struct pl_buf got = {0};
