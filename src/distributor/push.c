@@ -137,7 +137,7 @@ static void keep(struct push *p, uint32_t i, struct labels labels)
     if (s->sample_count == 0) {
         return; /* nothing to store: a series begins with its first sample */
     }
-    p->batch.series[p->batch.series_count++] = (struct ingest_series){
+    p->batch.series[p->batch.series_count++] = (struct tsdb_append_series){
         .ref = p->refs[i],
         .wire_hash = s->gathered ? (struct pl_hash128){0, 0} : p->hashes[i],
         .labels = labels,
@@ -347,7 +347,7 @@ pl_status distributor_push(struct distributor *d, pl_str tenant, pl_str write_re
 {
     struct pl_err first = {.status = PL_OK}, local;
     struct push p = {.d = d, .check.arena = a, .first = &first};
-    uint64_t generation, inflight;
+    uint64_t inflight;
     const struct limits *limits;
     pl_status st;
 
@@ -363,7 +363,7 @@ pl_status distributor_push(struct distributor *d, pl_str tenant, pl_str write_re
     }
     st = check_instance(d, inflight, err);
     if (st == PL_OK) {
-        limits = limits_get(d->limits, tenant, &generation);
+        limits = limits_get(d->limits, tenant);
         dist__policy(&p.policy, limits);
         st = push_limited(&p, now_ms, err);
         limits_put(d->limits, limits);

@@ -105,8 +105,7 @@ struct series_limits {
 
 static struct series_limits limits_of(struct ingester *i, pl_str tenant)
 {
-    uint64_t generation;
-    const struct limits *l = limits_get(i->limits, tenant, &generation);
+    const struct limits *l = limits_get(i->limits, tenant);
     struct series_limits out = {
         .user = {l->max_series_per_user, l->max_global_series_per_user},
         .metric = {l->max_series_per_metric, l->max_global_series_per_metric},
@@ -259,21 +258,6 @@ static pl_status fail_soft(struct ingest_session *s, const struct tsdb_append_re
 
 /* ---- append ---- */
 
-static bool copy_batch(struct tsdb_append_batch *to, const struct ingest_batch *b, struct pl_arena *a)
-{
-    struct tsdb_append_series *v = pl_arena_alloc_try(a, b->series_count * sizeof(*v));
-
-    if (v == NULL) {
-        return false;
-    }
-    for (uint32_t k = 0; k < b->series_count; k++) {
-        const struct ingest_series *x = &b->series[k];
-        v[k] = (struct tsdb_append_series){x->ref, x->wire_hash, x->labels, x->sample_first, x->sample_count};
-    }
-    *to = (struct tsdb_append_batch){.series = v, .series_count = b->series_count, .t = b->t, .v = b->v};
-    return true;
-}
-
 static uint64_t count_refused(struct ingest_session *s, const struct tsdb_append_result *r, bool instance_limited)
 {
     uint64_t refused = 0;
@@ -340,7 +324,7 @@ static pl_status session_append(struct ingest_session *s, const struct ingest_ba
     struct room room;
     bool instance_limited;
     struct tsdb_append_result r = {.first = TSDB_SOFT_NONE};
-    struct tsdb_append_batch batch;
+    struct tsdb_append_batch batch = {.series = b->series, .series_count = b->series_count, .t = b->t, .v = b->v};
     uint64_t refused;
     pl_status st;
 
@@ -352,9 +336,6 @@ static pl_status session_append(struct ingest_session *s, const struct ingest_ba
     }
     if (instance_limited && room.series == 0) {
         return fail_room(&room, err); /* not even one, and a limit of 0 would mean none */
-    }
-    if (!copy_batch(&batch, b, a)) {
-        return ingest_fail_memory(a, err);
     }
     batch.series_max = (uint64_t)(instance_limited ? room.series : own);
     batch.series_per_metric_max = (uint64_t)series_max(max.metric);

@@ -109,29 +109,9 @@ static pl_status port_stats(struct query_port *port, pl_str tenant, struct tenan
     return PL_OK;
 }
 
-/* Takes the rows that the store made over as the port's. */
-static pl_status rows_of(struct tenant_top **out, size_t *count, struct pl_arena *a, const struct tsdb_top *rows,
-                         size_t n, struct pl_err *err)
-{
-    struct tenant_top *v = pl_arena_array_try(a, n, sizeof(*v));
-
-    if (v == NULL) {
-        return pl_fail(err, PL_LIMIT, "the table needs more memory than the query may use (%zu bytes)", a->limit_bytes);
-    }
-    for (size_t k = 0; k < n; k++) {
-        v[k] = (struct tenant_top){rows[k].name, rows[k].value};
-    }
-    *out = v;
-    *count = n;
-    return PL_OK;
-}
-
-static pl_status status_of(struct tsdb *db, size_t limit, struct pl_arena *a, struct tenant_tsdb_status *out,
-                           struct pl_err *err)
+static void status_of(struct tsdb *db, size_t limit, struct pl_arena *a, struct tenant_tsdb_status *out)
 {
     struct tsdb_stats s;
-    struct tsdb_top *rows = NULL;
-    size_t n;
 
     tsdb_stats_get(db, &s);
     out->series = s.series;
@@ -139,10 +119,8 @@ static pl_status status_of(struct tsdb *db, size_t limit, struct pl_arena *a, st
     out->chunks = s.chunks;
     out->mint_ms = s.mint_ms;
     out->maxt_ms = s.maxt_ms;
-    n = tsdb_top_metrics(db, a, limit, &rows);
-    PL_TRY(rows_of(&out->metrics, &out->metric_count, a, rows, n, err));
-    n = tsdb_top_label_values(db, a, limit, &rows);
-    return rows_of(&out->label_values, &out->label_value_count, a, rows, n, err);
+    out->metric_count = tsdb_top_metrics(db, a, limit, &out->metrics);
+    out->label_value_count = tsdb_top_label_values(db, a, limit, &out->label_values);
 }
 
 static pl_status port_tsdb_status(struct query_port *port, pl_str tenant, size_t limit, struct pl_arena *a,
@@ -150,15 +128,14 @@ static pl_status port_tsdb_status(struct query_port *port, pl_str tenant, size_t
 {
     struct ingester *i = ing__of_query(port);
     struct ing_tenant *t = NULL;
-    pl_status st = PL_OK;
 
     PL_TRY(ing__tenant_pin_open(&t, i, tenant, err));
     *out = (struct tenant_tsdb_status){.mint_ms = INT64_MAX, .maxt_ms = INT64_MIN};
     if (t != NULL) {
-        st = status_of(t->db, limit, a, out, err);
+        status_of(t->db, limit, a, out);
         ing__tenant_unpin(i, t);
     }
-    return st;
+    return PL_OK;
 }
 
 const struct query_port_ops ing__query_ops = {

@@ -17,15 +17,9 @@
 #include "base/base.h"
 #include "base/hash.h"
 #include "model/labels.h"
+#include "tsdb/tsdb.h"
 
 struct ingest_session;
-
-struct ingest_series {
-    uint64_t ref;                /* from resolve; 0: labels */
-    struct pl_hash128 wire_hash; /* remembered by the ingester when ref is 0; {0,0}: not */
-    struct labels labels;        /* when ref is 0 */
-    uint32_t sample_first, sample_count;
-};
 
 struct ingest_metadata {
     int type; /* enum of remote write: 0 unknown, 1 counter, 2 gauge, 3 histogram, 4 gaugehistogram, 5 summary, 6 info,
@@ -34,7 +28,7 @@ struct ingest_metadata {
 };
 
 struct ingest_batch {
-    struct ingest_series *series;
+    struct tsdb_append_series *series; /* the store's own form; refs that were 0 may be filled by append */
     uint32_t series_count;
     const int64_t *t;
     const double *v;

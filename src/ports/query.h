@@ -16,15 +16,11 @@
 
 struct query_port;
 /* What status/tsdb shows; rows are sorted by falling value. */
-struct tenant_top {
-    pl_str name;
-    uint64_t value;
-};
 struct tenant_tsdb_status {
     uint64_t series, label_pairs, chunks;
     int64_t mint_ms, maxt_ms;                                                    /* INT64_MAX, INT64_MIN when empty */
-    struct tenant_top *metrics, *label_values, *label_bytes, *label_pair_series; /* NULL with 0: not known */
-    size_t metric_count, label_value_count, label_bytes_count, label_pair_count;
+    struct tsdb_top *metrics, *label_values;
+    size_t metric_count, label_value_count;
 };
 struct query_port_ops {
     /* The tenant's source, kept alive by arena `a`. A tenant without data gets an empty source, not an error. */

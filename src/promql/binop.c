@@ -39,7 +39,8 @@ struct vector_bin_op {
     struct op op;
     struct op *vector, *scalar;
     double *s;
-    bool scalar_left, drops;
+    struct pair_notes notes;
+    bool scalar_left, drops, told;
 };
 
 #define EACH_PRESENT(expr)                   \
@@ -114,6 +115,7 @@ static pl_status vector_hists(struct vector_bin_op *o, struct column *c, struct 
         }
         *(o->scalar_left ? &p.r : &p.l) = c->h[i];
         PL_TRY(pq__hist_pair(&p, op, pq__hists(op), err));
+        PL_TRY(pq__pair_note(&o->notes, op, i, p.met, err));
         c->h[i] = p.keep && !as_bool ? p.out : NULL;
         any = any || c->h[i] != NULL;
     }
@@ -123,12 +125,15 @@ static pl_status vector_hists(struct vector_bin_op *o, struct column *c, struct 
     return PL_OK;
 }
 
-static void vector_trim_floats(struct vector_bin_op *o, struct column *c)
+static pl_status vector_trim_floats(struct vector_bin_op *o, struct column *c, struct pl_err *err)
 {
-    if (pq__any(c->v, o->op.grid.n)) {
-        pq__note_bad_pair(o->op.x, o->op.node, NULL, NULL);
-        pq__fill_absent(c->v, o->op.grid.n);
+    for (size_t i = 0; i < o->op.grid.n; i++) {
+        if (!pq_is_absent(c->v[i])) {
+            PL_TRY(pq__pair_note(&o->notes, &o->op, i, PAIR_FLOATS, err));
+            c->v[i] = pq_absent();
+        }
     }
+    return PL_OK;
 }
 
 static pl_status vector_bin_next(struct op *op, struct batch *out, struct pl_err *err)
@@ -144,6 +149,10 @@ static pl_status vector_bin_next(struct op *op, struct batch *out, struct pl_err
 
         PL_TRY(pq__next(o->vector, out, err));
         if (out->n == 0) {
+            if (!o->told) {
+                pq__pair_notes_tell(&o->notes, op);
+                o->told = true;
+            }
             return PL_OK;
         }
         pq__hists_begin(op);
@@ -155,7 +164,7 @@ static pl_status vector_bin_next(struct op *op, struct batch *out, struct pl_err
                 PL_TRY(vector_hists(o, c, err));
             }
             if (pq__op_is_trim(kind)) {
-                vector_trim_floats(o, c);
+                PL_TRY(vector_trim_floats(o, c, err));
             } else if (pq__op_is_comparison(kind)) {
                 vector_compare(o, c->v);
             } else {

@@ -35,8 +35,9 @@ struct match_op {
     struct outcome *outs;
     size_t out_n, out_cap;
     struct column *result;
+    struct pair_notes notes;
     size_t at;
-    bool done, noted;
+    bool done;
 };
 
 static pl_status side_init(struct side *s, struct match_op *o, struct pl_err *err)
@@ -307,11 +308,8 @@ static pl_status pair_hists(struct match_op *o, struct column *to, const struct 
 
     to->v[k] = pq_absent();
     *paired = false;
-    if (p.l == NULL && p.r == NULL) {
-        pq__note_bad_pair(o->op.x, o->op.node, NULL, NULL);
-        return PL_OK;
-    }
     PL_TRY(pq__hist_pair(&p, &o->op, pq__hists(&o->op), err));
+    PL_TRY(pq__pair_note(&o->notes, &o->op, k, p.met, err));
     *paired = p.paired;
     if (o->as_bool && p.paired) {
         to->v[k] = (double)p.keep;
@@ -478,6 +476,7 @@ static pl_status match_run(struct match_op *o, struct pl_err *err)
     PL_TRY(side_init(&o->many, o, err));
     PL_TRY(side_init(&o->one, o, err));
     PL_TRY(match_all(o, err));
+    pq__pair_notes_tell(&o->notes, &o->op);
     o->result = pl_arena_new_array_try(o->op.x->arena, struct column, o->out_n);
     PQ_TRY_ALLOC(&o->op, o->result);
     for (size_t i = 0; i < o->out_n; i++) {

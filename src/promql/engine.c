@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "promql/kernels.h"
+#include "promql/share.h"
 
 #include <stdlib.h>
 
@@ -121,6 +122,7 @@ static pl_status run_columns(struct pq_result *out, struct exec *x, const struct
     struct result_list list = {0};
     struct op *op;
 
+    pq__shares_find(x, node);
     PL_TRY(pq__plan(&op, x, node, s, err));
     PL_TRY(finish_names(&op, x, err));
     x->root = op;
@@ -290,6 +292,7 @@ static pl_status run(struct pq_result *out, struct exec *x, struct tally *tally,
 
         s.grid.step_ms = q->step_ms;
         s.grid.n = span / (uint64_t)q->step_ms + 1;
+        s.grid.ranged = span > 0;
     }
     if (q->per_step_stats) {
         tally->per_step = pl_arena_new_array_try(x->arena, uint64_t, s.grid.n);

@@ -42,6 +42,7 @@ struct grid {
     int64_t start_ms;
     int64_t step_ms; /* >= 1 */
     size_t n;
+    bool ranged; /* a range query's or a subquery's that ends after its first step, even if that is the only one */
 };
 static inline int64_t grid_at(struct grid g, size_t i)
 {
@@ -102,8 +103,9 @@ struct exec {
     uint64_t samples_now; /* points held or handed out, as Prometheus counts them */
     struct pq_stats stats;
     uint32_t check_skip;
+    struct shares *shares; /* share.h; NULL: nothing is shared */
     /* explain.c; all NULL when nothing is explained */
-    struct op *ops;          /* every operator, newest first, by `sibling` */
+    struct op *ops; /* every operator, newest first, by `sibling` */
     struct op *root;
     struct op *planning;     /* the operator whose inputs are being made */
     struct op_cost *running; /* of the operator that called the one running now */

@@ -3,7 +3,8 @@
 
 #include <stdlib.h>
 
-/* sort, sort_desc, sort_by_label, sort_by_label_desc: order matters to instant queries only. */
+/* sort, sort_desc, sort_by_label, sort_by_label_desc: order matters to instant queries only; sort and sort_desc leave
+ * out histograms everywhere. */
 
 struct sort_op {
     struct op op;
@@ -128,22 +129,47 @@ static pl_status sort_next(struct op *op, struct batch *out, struct pl_err *err)
 
 static const struct op_ops sort_ops = {"sort", sort_next};
 
+static pl_status floats_only_next(struct op *op, struct batch *out, struct pl_err *err)
+{
+    struct sort_op *o = (struct sort_op *)op;
+
+    do {
+        PL_TRY(pq__next(o->child, out, err));
+        if (out->n == 0) {
+            return PL_OK;
+        }
+        for (size_t i = 0; i < out->n; i++) {
+            out->col[i].h = NULL;
+        }
+        pq__compact(out, op->grid.n);
+    } while (out->n == 0);
+    return PL_OK;
+}
+
+static const struct op_ops floats_only_ops = {"floats only", floats_only_next};
+
 pl_status pq__make_sort_call(struct op **out, struct exec *x, const struct pq_node *n, struct scope s,
                              struct pl_err *err)
 {
     struct sort_op *o;
+    int func = n->call.func->kernel;
 
-    if (s.grid.n > 1) {
+    if (s.grid.ranged) {
         pq__note(x, false, n->pos, "sort is ineffective for range queries since results are always ordered by labels");
-        return pq__plan(out, x, n->call.args[0], s, err);
+        if (func == PQ_FN_SORT_BY_LABEL || func == PQ_FN_SORT_BY_LABEL_DESC) {
+            return pq__plan(out, x, n->call.args[0], s, err);
+        }
     }
     o = pl_arena_zero_try(x->arena, sizeof(*o));
     if (o == NULL) {
         return pq__nomem_node(x, n, err);
     }
-    pq__op_init(&o->op, &sort_ops, x, n, s.grid);
-    o->func = n->call.func->kernel;
+    pq__op_init(&o->op, s.grid.ranged ? &floats_only_ops : &sort_ops, x, n, s.grid);
+    o->func = func;
     PL_TRY(pq__plan(&o->child, x, n->call.args[0], s, err));
+    if (s.grid.ranged) {
+        o->op.stream = o->child;
+    }
     *out = &o->op;
     return PL_OK;
 }

@@ -1,5 +1,6 @@
 #include "promql/functions_def.h"
 #include "promql/kernels.h"
+#include "promql/share.h"
 
 const struct pq_node *pq__unparen(const struct pq_node *n)
 {
@@ -276,6 +277,7 @@ pl_status pq__subquery_grid(struct grid *out, int64_t *range_ms, struct when *wh
     }
     if (to >= g.start_ms) {
         g.n = (size_t)((to - g.start_ms) / step) + 1;
+        g.ranged = to > g.start_ms;
     }
     if (g.n > UINT32_MAX / 2) {
         return pl_fail(err, PL_EXEC, "query processing would load too many samples into memory in query execution");
@@ -353,6 +355,10 @@ static pl_status plan_aggregate(struct op **out, struct exec *x, const struct pq
 
 static pl_status plan_node(struct op **out, struct exec *x, const struct pq_node *n, struct scope s, struct pl_err *err)
 {
+    PL_TRY(pq__share(out, x, n, s, err));
+    if (*out != NULL) {
+        return PL_OK;
+    }
     switch (n->kind) {
     case PQ_NUMBER:
         return pq__make_number(out, x, n, n->number.value, s, err);

@@ -124,9 +124,9 @@ static void put_html_text(struct pl_buf *b, pl_str s)
 
 static void put_page(struct pl_buf *b, const struct active_query *rows, size_t n)
 {
-    PL_BUF_LIT(
-        b, "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"UTF-8\"><title>Active queries</title></head>\n"
-           "<body>\n<h1>Active queries</h1>\n");
+    PL_BUF_LIT(b, "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"UTF-8\"><title>Active queries</title>"
+                  "<link rel=\"stylesheet\" href=\"../ui/admin.css\"></head>\n"
+                  "<body>\n<nav><a href=\"../\">&larr; Pallium</a></nav>\n<h1>Active queries</h1>\n");
     pl_buf_printf(b, "<p>%zu running. Reload the page to look again.</p>\n", n);
     PL_BUF_LIT(b,
                "<table border=\"1\">\n<thead><tr><th>Seconds</th><th>Tenant</th><th>Query</th><th>From</th><th>To</th>"

@@ -8,13 +8,12 @@ enum { LOOP_PARAMS_MAX = 4096 }; /* bytes of parameters that a loop may decode *
 static uint64_t wait_max(struct querier *q, pl_str tenant)
 {
     const struct limits *l;
-    uint64_t generation;
     uint64_t max;
 
     if (q->limits == NULL) {
         return QUEUE_WAIT_MAX;
     }
-    l = limits_get(q->limits, tenant, &generation);
+    l = limits_get(q->limits, tenant);
     max = (uint64_t)PL_MAX(l->max_outstanding_requests_per_tenant, (int64_t)0);
     limits_put(q->limits, l);
     return max;

@@ -80,13 +80,12 @@ static void handle(void *arg, struct http_request *req, struct http_response *re
     struct querier_call c = {
         .q = q, .req = req, .resp = resp, .now_ms = pl_now_unix_ms(), .start_mono_ns = pl_now_mono_ns()};
     struct http_param *params = NULL;
-    uint64_t generation;
     pl_status st;
 
     pl_arena_init(&c.arena, q->o.query_bytes_max);
     c.arena.counted = true;
     if (q->limits != NULL) {
-        c.limits = limits_get(q->limits, req->tenant, &generation);
+        c.limits = limits_get(q->limits, req->tenant);
     }
     st = querier_admit(&c);
     if (st != PL_OK) {

@@ -27,7 +27,6 @@ struct runtime_multi {
 struct runtime {
     _Atomic uint64_t refs;
     struct pl_arena arena;
-    uint64_t generation;
     bool loaded; /* from a file */
     struct tenant_limits defaults;
     struct tenant_limits *tenants; /* sorted by name */

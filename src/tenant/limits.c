@@ -32,7 +32,6 @@ static void publish(struct overrides *o, struct runtime *r)
 {
     pl_mutex_lock(&o->lock);
     struct runtime *old = o->current;
-    r->generation = old != NULL ? old->generation + 1 : 1;
     o->current = r;
     pl_mutex_unlock(&o->lock);
     runtime__unref(old);
@@ -133,12 +132,11 @@ void overrides_reload(struct overrides *o)
     o->failed = failed;
 }
 
-const struct limits *limits_get(struct overrides *o, pl_str tenant, uint64_t *generation)
+const struct limits *limits_get(struct overrides *o, pl_str tenant)
 {
     struct runtime *r = current_ref(o);
     const struct tenant_limits *t = runtime__find(r, tenant);
 
-    *generation = r->generation;
     return t != NULL ? &t->limits : &r->defaults.limits;
 }
 

@@ -17,8 +17,8 @@ PL_MUST_USE pl_status overrides_create(struct overrides **out, const struct limi
 void overrides_destroy(struct overrides *o);
 /* PL_BLOCKING. Re-reads the file if it changed; on failure keeps the old values, logs, and sets the metric to 0. */
 void overrides_reload(struct overrides *o);
-/* Valid until limits_put. generation changes whenever the snapshot changes. */
-const struct limits *limits_get(struct overrides *o, pl_str tenant, uint64_t *generation);
+/* Valid until limits_put. */
+const struct limits *limits_get(struct overrides *o, pl_str tenant);
 void limits_put(struct overrides *o, const struct limits *l);
 /* Puts what `ingester_limits:` of the runtime config sets over *io; leaves the rest alone. */
 void overrides_ingester_limits(struct overrides *o, struct config_ingester_instance_limits *io);

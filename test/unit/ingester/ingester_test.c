@@ -24,10 +24,9 @@
 
 static struct limits limits;
 
-const struct limits *limits_get(struct overrides *o, pl_str tenant, uint64_t *generation)
+const struct limits *limits_get(struct overrides *o, pl_str tenant)
 {
     (void)o, (void)tenant;
-    *generation = 1;
     return &limits;
 }
 
@@ -105,7 +104,7 @@ static pl_status push(const char *tenant, const char *name, const char *i, int64
 {
     struct ingest_port *p = ingester_ingest_port(ing);
     const struct label l[] = {{LABEL_METRIC_NAME, pl_str_c(name)}, {PL_STR("i"), pl_str_c(i)}};
-    struct ingest_series s = {.labels = {l, 2}, .sample_count = 1};
+    struct tsdb_append_series s = {.labels = {l, 2}, .sample_count = 1};
     const struct ingest_batch b = {.series = &s, .series_count = 1, .t = &t, .v = &v, .sample_count = 1};
     struct ingest_session *session;
     pl_status st;
@@ -561,7 +560,7 @@ static void pusher(void *arg)
             const int64_t time = T0 + k;
             const double v = k;
             const struct label l[] = {{LABEL_METRIC_NAME, PL_STR("up")}, {PL_STR("i"), pl_str_c(id)}};
-            struct ingest_series s = {.labels = {l, 2}, .sample_count = 1};
+            struct tsdb_append_series s = {.labels = {l, 2}, .sample_count = 1};
             const struct ingest_batch b = {.series = &s, .series_count = 1, .t = &time, .v = &v, .sample_count = 1};
             struct ingest_session *session;
             (void)snprintf(tenant, sizeof(tenant), "t%d", t);

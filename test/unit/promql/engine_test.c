@@ -327,6 +327,34 @@ static void explains(void **state)
     explained_is(&e->children[0].children[0].children[0], "selector", "m @ 50.000", 0);
 }
 
+/* What is written twice is read once, and counted twice. */
+static void shares_what_is_written_twice(void **state)
+{
+    struct fixture *f = *state;
+    const struct pq_explained *e;
+    struct pq_query q = {.end_ms = 100000, .step_ms = 10000, .explain = PQ_EXPLAIN_ANALYZE, .per_step_stats = true};
+
+    add(f, "m", "x", 0, 200, 1, 1);
+    add(f, "m", "y", 0, 200, 1, 2);
+    assert_int_equal(ask(f, "rate(m[1m]) / on() group_left() sum(rate(m[1m]))", q), PL_OK);
+    e = f->result.explained;
+    explained_is(&e->children[0], "shared", "rate(m[1m])", 1);
+    explained_is(&e->children[0].children[0], "range function", "rate(m[1m])", 0);
+    explained_is(&e->children[1].children[0], "shared", "rate(m[1m])", 0);
+    assert_int_equal(e->children[1].children[0].columns, 2);
+    assert_int_equal(f->result.series_count, 2);
+    assert_true(f->result.series[0].points[0].v + f->result.series[1].points[0].v == 1);
+    assert_int_equal(f->result.stats.samples_per_step[10], 2 * 2 * 6); /* 6 samples a window, 2 series, read twice */
+    assert_int_equal(f->result.stats.series_fetched, 2);
+
+    /* the bigger part is shared whole; readers may change their copies in place */
+    assert_int_equal(ask(f, "-sum(m) * 2 + sum(m)", q), PL_OK);
+    assert_true(f->result.series[0].points[3].v == -(4.0 + 7.0));
+    /* another grid is another part */
+    assert_int_equal(ask(f, "sum(m) - max_over_time(sum(m)[1m:10s])", q), PL_OK);
+    assert_true(f->result.series[0].points[10].v == 0);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -342,6 +370,7 @@ int main(void)
         T(statistics),
         T(annotations),
         T(explains),
+        T(shares_what_is_written_twice),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -163,7 +163,7 @@ static pl_status port_stats(struct query_port *p, pl_str tenant, struct tenant_s
 static pl_status port_status(struct query_port *p, pl_str tenant, size_t limit, struct pl_arena *a,
                              struct tenant_tsdb_status *out, struct pl_err *err)
 {
-    static struct tenant_top rows[] = {{PL_STR_INIT("m"), 3}, {PL_STR_INIT("job=a<b"), 1}};
+    static struct tsdb_top rows[] = {{PL_STR_INIT("m"), 3}, {PL_STR_INIT("job=a<b"), 1}};
     (void)p;
     (void)tenant;
     (void)a;
