@@ -212,8 +212,7 @@ static void make_ingester(struct node *n)
     struct ingester_options o = {
         .dir = c->blocks_storage.tsdb.dir,
         .tsdb = {.block_range_ms = c->blocks_storage.tsdb.block_ranges_period.v[0] / PL_NS_PER_MS,
-                 .retention_ms =
-                     retention_applies(c) ? c->blocks_storage.tsdb.retention_period_ns / PL_NS_PER_MS : 0,
+                 .retention_ms = retention_applies(c) ? c->blocks_storage.tsdb.retention_period_ns / PL_NS_PER_MS : 0,
                  .wal_segment_bytes = (uint64_t)c->blocks_storage.tsdb.wal_segment_size_bytes,
                  .wal_snappy = pl_str_eq(c->blocks_storage.tsdb.wal_compression_type, PL_STR("snappy"))},
         .instance = instance_limits(n),
@@ -496,7 +495,8 @@ static void opener_join(struct node *n)
     opened = n->opened;
     pl_mutex_unlock(&n->lock);
     if (!opened) {
-        pl_info("stopped while a log was being replayed: the stores are left as they were; the next start replays them");
+        pl_info(
+            "stopped while a log was being replayed: the stores are left as they were; the next start replays them");
         _exit(0);
     }
     pl_thread_join(&n->opener);

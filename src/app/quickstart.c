@@ -122,21 +122,22 @@ void quickstart_announce(const struct config *cfg, const char *url, bool changed
     (void)fprintf(stderr, "\nPallium runs with its quick-start profile (%s).\n\n  Open         %s\n",
                   changed ? "-quick-start; file and flags are over it" : "no arguments were given", url);
     print_data(cfg);
-    (void)fprintf(stderr,
-                  "  Memory       up to %llu MiB, then new queries and new series are refused (-memory.limit)\n"
-                  "  Grafana      add a Prometheus data source with the URL %s/prometheus\n"
-                  "  Prometheus   paste into prometheus.yml:\n"
-                  "\n"
-                  "remote_write:\n"
-                  "  - url: %s/api/v1/push\n"
-                  "\n"
-                  "What is not safe about this set-up: one copy of the data on one disk, no passwords and no TLS%s. %s\n"
-                  "The profile stays, and flags change it, with -quick-start: pallium -quick-start "
-                  "-server.http-listen-port=9010.\n"
-                  "Its options (%s/config?mode=diff shows all that are not Cortex's defaults):\n",
-                  (unsigned long long)(pl_memory_limit() >> 20), url, url,
-                  is_loopback(cfg->server.http_listen_address) ? " (so it listens on this\nmachine only)"
-                                                               : "; whoever reaches the port\nmay read and write",
-                  cfg->auth_enabled ? "" : "Every writer is the one tenant \"fake\".", url);
+    (void)fprintf(
+        stderr,
+        "  Memory       up to %llu MiB, then new queries and new series are refused (-memory.limit)\n"
+        "  Grafana      add a Prometheus data source with the URL %s/prometheus\n"
+        "  Prometheus   paste into prometheus.yml:\n"
+        "\n"
+        "remote_write:\n"
+        "  - url: %s/api/v1/push\n"
+        "\n"
+        "What is not safe about this set-up: one copy of the data on one disk, no passwords and no TLS%s. %s\n"
+        "The profile stays, and flags change it, with -quick-start: pallium -quick-start "
+        "-server.http-listen-port=9010.\n"
+        "Its options (%s/config?mode=diff shows all that are not Cortex's defaults):\n",
+        (unsigned long long)(pl_memory_limit() >> 20), url, url,
+        is_loopback(cfg->server.http_listen_address) ? " (so it listens on this\nmachine only)"
+                                                     : "; whoever reaches the port\nmay read and write",
+        cfg->auth_enabled ? "" : "Every writer is the one tenant \"fake\".", url);
     print_profile(cfg);
 }

@@ -10,8 +10,8 @@
 PL_MUST_USE pl_status quickstart_apply(struct config *cfg, struct pl_err *err);
 /* The same options, for a load that has file and flags over them. */
 const struct config_preset *quickstart_profile(size_t *n);
-/* Says on the log what runs, where the data are, what to paste into prometheus.yml, and what is not safe. `changed`: the
- * profile was asked for by -quick-start, so file or flags may have changed it. */
+/* Says on the log what runs, where the data are, what to paste into prometheus.yml, and what is not safe. `changed`:
+ * the profile was asked for by -quick-start, so file or flags may have changed it. */
 void quickstart_announce(const struct config *cfg, const char *url, bool changed);
 
 #endif

@@ -43,7 +43,7 @@ static bool arena_charge(struct pl_arena *a, size_t n, bool must)
     while (root->parent != NULL) {
         root = root->parent;
     }
-    if (root->counted && !pl_memory_charge(n, must)) {
+    if (root->counted && !pl_memory_charge(n, must ? PL_MEMORY_OUT : root->writes ? PL_MEMORY_SHORT : PL_MEMORY_FINE)) {
         root->refused = true;
         return false;
     }
@@ -104,7 +104,8 @@ void pl_arena_fini(struct pl_arena *a)
         pl_free(b);
         b = next;
     }
-    *a = (struct pl_arena){.limit_bytes = a->limit_bytes, .parent = a->parent, .counted = a->counted};
+    *a = (struct pl_arena){
+        .limit_bytes = a->limit_bytes, .parent = a->parent, .counted = a->counted, .writes = a->writes};
 }
 
 void pl_arena_reset(struct pl_arena *a)

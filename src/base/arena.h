@@ -19,6 +19,7 @@ struct pl_arena {
     size_t limit_bytes;          /* 0: none; a child has none of its own */
     struct pl_arena *parent;     /* NULL: not a child */
     bool counted; /* set after init: it and its children are charged to the process's budget (base/memory.h) */
+    bool writes;  /* counted, for a write: refused only a tenth above the budget, when queries are long refused */
     bool refused; /* that budget refused one */
     bool full;    /* limit_bytes refused one */
     struct pl_arena_cleanup *cleanups;

@@ -97,10 +97,10 @@ enum pl_memory_state pl_memory_state(void)
     return used - limit <= limit / 10 ? PL_MEMORY_SHORT : PL_MEMORY_OUT;
 }
 
-bool pl_memory_charge(uint64_t bytes, bool must)
+bool pl_memory_charge(uint64_t bytes, enum pl_memory_state worst)
 {
     (void)atomic_fetch_add_explicit(&memory.charged, bytes, memory_order_relaxed);
-    if (must || pl_memory_state() == PL_MEMORY_FINE) {
+    if (pl_memory_state() <= worst) {
         return true;
     }
     pl_memory_uncharge(bytes);

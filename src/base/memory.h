@@ -26,9 +26,9 @@ void pl_memory_sample(void);
 uint64_t pl_memory_used(void);
 enum pl_memory_state pl_memory_state(void);
 
-/* Memory that is about to be touched. False, and nothing is charged, when it would go past the limit; `must` takes it
- * even then. */
-PL_MUST_USE bool pl_memory_charge(uint64_t bytes, bool must);
+/* Memory that is about to be touched. False, and nothing is charged, when the state would be worse than `worst` with
+ * it: PL_MEMORY_FINE for what can wait, PL_MEMORY_SHORT for writes, PL_MEMORY_OUT for what must be. */
+PL_MUST_USE bool pl_memory_charge(uint64_t bytes, enum pl_memory_state worst);
 void pl_memory_uncharge(uint64_t bytes);
 
 #endif

@@ -1,10 +1,9 @@
-#include "codec/remote_write.h"
+#include "codec/remote_write_internal.h"
 
 #include "codec/varint.h"
 
 #include <inttypes.h>
 
-enum wire { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_GROUP = 3, WIRE_GROUP_END = 4, WIRE_FIXED32 = 5 };
 enum { GROUP_DEPTH_MAX = 100, SAMPLES_FIRST = 64 };
 /* One-byte tags (field number and wire type) of the fast paths. */
 enum {
@@ -17,15 +16,7 @@ struct walk {
     struct remote_write *out;
     struct pl_arena *arena;
     struct pl_err *err;
-    uint32_t series_cap, sample_cap, metadata_cap;
-};
-
-struct field {
-    uint32_t number;
-    enum wire wire;
-    uint64_t varint;    /* WIRE_VARINT, WIRE_FIXED64 */
-    const uint8_t *p;   /* WIRE_BYTES: content */
-    const uint8_t *end; /* WIRE_BYTES: end of the content; all: next field */
+    uint32_t series_cap, sample_cap, histogram_cap, metadata_cap;
 };
 
 static pl_status fail_cut(struct pl_err *err)
@@ -165,6 +156,22 @@ static pl_status next_field(struct field *f, const uint8_t *p, const uint8_t *en
     return PL_OK;
 }
 
+pl_status remote_write__field(struct field *f, const uint8_t *p, const uint8_t *end, const char *message,
+                              struct pl_err *err)
+{
+    return next_field(f, p, end, message, err);
+}
+
+pl_status remote_write__fail_memory(struct pl_err *err, const struct pl_arena *a)
+{
+    return fail_memory(err, a);
+}
+
+pl_status remote_write__fail_wire(struct pl_err *err, enum wire wire, const char *field)
+{
+    return fail_wire(err, wire, field);
+}
+
 static pl_str field_str(const struct field *f)
 {
     return pl_str_of((const char *)f->p, (size_t)(f->end - f->p));
@@ -289,6 +296,26 @@ static pl_status add_sample(struct walk *w, struct remote_write_series *s, const
     return PL_OK;
 }
 
+static pl_status add_histogram(struct walk *w, struct remote_write_series *s, const struct field *f)
+{
+    struct remote_write *o = w->out;
+
+    if (o->histogram_count == w->histogram_cap) {
+        struct remote_write_histogram *grown = NULL;
+        if (grow_cap(&w->histogram_cap, 64)) {
+            grown = grow(w, o->histograms, o->histogram_count, w->histogram_cap, sizeof(*grown));
+        }
+        if (grown == NULL) {
+            return fail_memory(w->err, w->arena);
+        }
+        o->histograms = grown;
+    }
+    PL_TRY(remote_write__histogram(&o->histograms[o->histogram_count], f->p, f->end, w->arena, w->err));
+    o->histogram_count++;
+    s->histogram_count++;
+    return PL_OK;
+}
+
 /* A field of TimeSeries that is not one of the two that matter most. */
 static pl_status walk_series_other(struct walk *w, struct remote_write_series *s, const struct field *f)
 {
@@ -303,7 +330,7 @@ static pl_status walk_series_other(struct walk *w, struct remote_write_series *s
     if (f->number == 3) {
         s->exemplar_count++;
     } else if (f->number == 4) {
-        s->histogram_count++;
+        return add_histogram(w, s, f);
     }
     return PL_OK;
 }
@@ -325,7 +352,7 @@ static pl_status walk_series(struct walk *w, struct remote_write_series *s, cons
     bool scattered = false;
     struct field f;
 
-    *s = (struct remote_write_series){.sample_first = w->out->sample_count};
+    *s = (struct remote_write_series){.sample_first = w->out->sample_count, .histogram_first = w->out->histogram_count};
     p = step_labels(p, end, &s->label_count);
     if (s->label_count > 0) {
         labels = begin;
@@ -346,7 +373,6 @@ static pl_status walk_series(struct walk *w, struct remote_write_series *s, cons
             PL_TRY(walk_series_other(w, s, &f));
         }
     }
-    w->out->histogram_count += s->histogram_count;
     w->out->exemplar_count += s->exemplar_count;
     if (PL_UNLIKELY(scattered)) {
         return gather_labels(w, s, begin, end);
@@ -420,6 +446,7 @@ static pl_status add_series(struct walk *w, const struct field *f)
         /* Two bytes of message must not cost an entry: the whole message is walked, for the error that comes first. */
         o->unlabelled_count++;
         o->sample_count = o->series[o->series_count].sample_first;
+        o->histogram_count = o->series[o->series_count].histogram_first;
         return PL_OK;
     }
     o->series_count++;

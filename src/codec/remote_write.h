@@ -3,21 +3,33 @@
  * Promise: one pass yields, per series, the raw bytes of its labels (whose hash names a known sender's series without
  * parsing them) and its samples as columns. Nothing is allocated per label or sample: the arrays grow in the caller's
  * arena. Every byte is treated as hostile: wrong wire types, lengths past the end, groups, overlong integers; unknown
- * fields are skipped. Error texts are those that Cortex's decoder gives for the same bytes. Not here: what a valid
- * label or sample is (distributor/), native histograms and exemplars (counted only).
+ * fields are skipped. Error texts are those that Cortex's decoder gives for the same bytes. Native histograms come as
+ * values, checked as Prometheus checks them. Not here: what a valid label or sample is (distributor/), exemplars
+ * (counted only).
  */
 #ifndef PL_CODEC_REMOTE_WRITE_H
 #define PL_CODEC_REMOTE_WRITE_H
 
 #include "base/arena.h"
 #include "base/base.h"
+#include "histogram/histogram.h"
 
 struct remote_write_series {
     pl_str labels;        /* the label fields with tags and lengths, in the message (or gathered in the arena) */
     uint32_t label_count; /* fields; several may have one name */
     uint32_t sample_first, sample_count;
-    uint32_t histogram_count, exemplar_count;
+    uint32_t histogram_first, histogram_count;
+    uint32_t exemplar_count;
     bool gathered; /* the label fields did not lie side by side */
+};
+
+struct remote_write_histogram {
+    int64_t t;
+    const struct hist *h; /* NULL: not valid */
+    char *problem;        /* Prometheus's text of what is not, or NULL: the schema */
+    int32_t schema;       /* as it came; 9..52 became 8 */
+    bool schema_known;    /* -4..52 or custom */
+    bool whole;           /* of integer counts */
 };
 
 struct remote_write_metadata {
@@ -28,11 +40,14 @@ struct remote_write_metadata {
 struct remote_write {
     struct remote_write_series *series;
     uint32_t series_count;
-    uint64_t unlabelled_count; /* series without any label: not listed, nor are their samples; the caller refuses them */
+    uint64_t
+        unlabelled_count; /* series without any label: not listed, nor are their samples; the caller refuses them */
     int64_t *t;
     double *v;
     uint32_t sample_count;
-    uint64_t histogram_count, exemplar_count;
+    struct remote_write_histogram *histograms;
+    uint32_t histogram_count;
+    uint64_t exemplar_count;
     struct remote_write_metadata *metadata;
     uint32_t metadata_count;
     int32_t source; /* WriteRequest.Source: 0 API, 1 RULE */

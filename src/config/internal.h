@@ -7,10 +7,11 @@
 /* What a config knows besides its values. */
 struct config_state {
     struct pl_arena arena;
-    struct config_issues warnings;                /* of decoding */
-    const char *empty_section;                    /* first top-level section that the file gave without content */
-    uint8_t set[(sizeof(struct config) + 7) / 8]; /* see struct opt_decoder */
-    const char *deprecated[64];                   /* flags that were used; texts of the tables, or on the arena */
+    struct config_issues warnings;                   /* of decoding */
+    const char *empty_section;                       /* first top-level section that the file gave without content */
+    uint8_t set[(sizeof(struct config) + 7) / 8];    /* see struct opt_decoder */
+    uint8_t preset[(sizeof(struct config) + 7) / 8]; /* those that a preset set: nobody needs to be warned of them */
+    const char *deprecated[64];                      /* flags that were used; texts of the tables, or on the arena */
     size_t deprecated_count;
 };
 

@@ -348,8 +348,11 @@ static pl_status load(struct config *cfg, struct preset preset, int argc, char *
 
     find_file_args(argc, argv, &res->file, &expand, &quick);
     for (size_t i = 0; quick && i < preset.n; i++) {
-        PL_TRY(config_set(cfg, preset.v[i].flag, preset.v[i].value, err));
+        if (config_set(cfg, preset.v[i].flag, preset.v[i].value, &e) != PL_OK) {
+            return stop(res, 1, "preset: ", &e, "", err);
+        }
     }
+    memcpy(cfg->state->preset, cfg->state->set, sizeof(cfg->state->preset));
     if (res->file.n > 0) { /* a view of an argument's end: NUL-terminated */
         (void)snprintf(prefix, sizeof(prefix), "error loading config from %s: ", res->file.p);
         if (load_file(cfg, res->file.p, expand, res->file_sha256, &e) != PL_OK) {

@@ -71,10 +71,23 @@ struct ignored_arg {
 static bool is_of_many(const char *path)
 {
     static const char *const prefixes[] = {
-        "ring.",          "memberlist.",          "ingester_client.",       "frontend_worker.", "query_scheduler.",
-        "storegateway.",  "store_gateway.",       "distributor.ring.",      "ingester.lifecycler.",
-        "compactor.sharding", "compactor.ring", "distributor.shard",  "distributor.remote_timeout",
-        "server.grpc_",   "distributor.replication", "blocks_storage.bucket_store.", "grpc_",
+        "ring.",
+        "memberlist.",
+        "ingester_client.",
+        "frontend_worker.",
+        "query_scheduler.",
+        "storegateway.",
+        "store_gateway.",
+        "distributor.ring.",
+        "ingester.lifecycler.",
+        "compactor.sharding",
+        "compactor.ring",
+        "distributor.shard",
+        "distributor.remote_timeout",
+        "server.grpc_",
+        "distributor.replication",
+        "blocks_storage.bucket_store.",
+        "grpc_",
     };
 
     for (size_t i = 0; i < PL_ARRAY_LEN(prefixes); i++) {
@@ -90,7 +103,8 @@ static bool list_ignored(void *arg, const struct opt_place *p)
     struct ignored_arg *a = arg;
 
     if (p->opt->kind == OPT_K_BLOCK || p->opt->deprecated || config__acted_on(p) ||
-        !config__was_set(a->cfg, p->offset) || is_of_many(p->path) != a->of_many) {
+        !config__was_set(a->cfg, p->offset) || (a->cfg->state->preset[p->offset / 8] >> (p->offset % 8) & 1) != 0 ||
+        is_of_many(p->path) != a->of_many) {
         return true;
     }
     pl_buf_printf(&a->list, "%s%s", a->count > 0 ? ", " : "", p->no_yaml ? p->flag : p->path);
@@ -114,8 +128,7 @@ static bool backend_notice(struct pl_buf *out, const struct config *cfg)
     if (pl_str_eq(backend, PL_STR("filesystem"))) {
         return false;
     }
-    pl_buf_printf(out,
-                  "blocks_storage.backend=%.*s: this version ships no blocks; all blocks stay under %.*s only%s",
+    pl_buf_printf(out, "blocks_storage.backend=%.*s: this version ships no blocks; all blocks stay under %.*s only%s",
                   PL_STR_ARG(backend), PL_STR_ARG(cfg->blocks_storage.tsdb.dir),
                   config_is_set(cfg, "blocks-storage.tsdb.retention-period")
                       ? ", and blocks_storage.tsdb.retention_period, which is for shipped blocks, deletes none of them"

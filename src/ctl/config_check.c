@@ -90,7 +90,8 @@ int ctl_config_check(int argc, char **argv)
 {
     bool help = false, expand_env = false, strict = false, runtime = false;
     const struct ctl_flag flags[] = {
-        {"runtime", CTL_FLAG_BOOL, &runtime, NULL, "FILE is a runtime configuration (-runtime-config.file): overrides:"},
+        {"runtime", CTL_FLAG_BOOL, &runtime, NULL,
+         "FILE is a runtime configuration (-runtime-config.file): overrides:"},
         {"expand-env", CTL_FLAG_BOOL, &expand_env, NULL,
          "replace ${NAME} by the environment first, as the server's\n-config.expand-env"},
         {"strict", CTL_FLAG_BOOL, &strict, NULL, "warnings count as errors"},

@@ -280,8 +280,9 @@ static void report_text(const struct load_stats *s, double seconds, double cpu_s
         printf("hint: this server wants a tenant: --tenant ID\n");
     }
     if (s->status[404] > 0) {
-        printf("hint: nothing takes samples there: --url is the server's root (http://HOST:9009), --path where it takes "
-               "them\n");
+        printf(
+            "hint: nothing takes samples there: --url is the server's root (http://HOST:9009), --path where it takes "
+            "them\n");
     }
 }
 

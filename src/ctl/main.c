@@ -93,7 +93,8 @@ int main(int argc, char **argv)
     }
     if (is_group(argv[1])) {
         const bool asked = argc > 2 && is(argv[2], "--help", "-h", "help");
-        (void)fprintf(asked ? stdout : stderr, "Usage: palliumctl %s COMMAND [flags] [arguments]\n\nCommands:\n", argv[1]);
+        (void)fprintf(asked ? stdout : stderr, "Usage: palliumctl %s COMMAND [flags] [arguments]\n\nCommands:\n",
+                      argv[1]);
         list_commands(asked ? stdout : stderr, argv[1]);
         return asked ? 0 : 2;
     }

@@ -3,6 +3,7 @@
 #include "codec/float_text.h"
 #include "ctl/ctl.h"
 #include "ctl/http_client.h"
+#include "ctl/query_show.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -16,7 +17,7 @@
 enum { RANGE_POINTS_WANTED = 250, LABEL_COLUMN_MAX = 100 };
 
 struct query_args {
-    const char *url, *tenant, *output;
+    const char *url, *tenant, *output, *explain;
     int64_t time_ms, start_ms, end_ms, step_ns, timeout_ns;
     uint64_t limit;
     bool stats;
@@ -80,6 +81,9 @@ static void build_form(struct pl_buf *form, const struct query_args *a, const ch
     }
     if (a->stats) {
         add_param(form, "stats", PL_STR("all"));
+    }
+    if (a->explain[0] != '\0') {
+        add_param(form, "explain", pl_str_c(a->explain));
     }
 }
 
@@ -216,7 +220,13 @@ static void print_vector(struct pl_buf *out, json_t *result)
         pl_buf_reset(&text);
         put_metric(&text, json_object_get(item, "metric"));
         put_cell(out, pl_buf_view(&text), width);
-        pl_buf_printf(out, "  %s\n", value != NULL ? point_value(value) : "(histogram)");
+        pl_buf_cstr(out, "  ");
+        if (value != NULL) {
+            pl_buf_cstr(out, point_value(value));
+        } else {
+            ctl_show_histogram(out, json_array_get(json_object_get(item, "histogram"), 1));
+        }
+        pl_buf_byte(out, '\n');
     }
     pl_buf_fini(&text);
 }
@@ -247,6 +257,14 @@ static void print_matrix(struct pl_buf *out, json_t *result)
                 pl_buf_byte(out, ' ');
             }
             pl_buf_printf(out, "  %s\n", point_value(point));
+        }
+        json_array_foreach(json_object_get(item, "histograms"), k, point)
+        {
+            pl_buf_cstr(out, "  ");
+            put_time(out, point);
+            pl_buf_cstr(out, "  ");
+            ctl_show_histogram(out, json_array_get(point, 1));
+            pl_buf_byte(out, '\n');
         }
     }
 }
@@ -310,6 +328,21 @@ static bool print_table(json_t *data)
 }
 
 /* Prints the answer; returns the exit code. */
+static void print_explain(json_t *data)
+{
+    json_t *explain = json_object_get(data, "explain");
+    struct pl_buf out;
+
+    if (explain == NULL) {
+        fputs("palliumctl query: the server explained nothing: it is no Pallium, or there is nothing to run\n", stderr);
+        return;
+    }
+    pl_buf_init(&out, 0);
+    ctl_show_explain(&out, explain);
+    (void)fwrite(out.p, 1, out.n, stdout);
+    pl_buf_fini(&out);
+}
+
 static int report(const struct query_args *a, int status, pl_str answer)
 {
     json_error_t problem;
@@ -348,6 +381,9 @@ static int report(const struct query_args *a, int status, pl_str answer)
     print_notes(root, "infos", "info");
     if (a->stats && !a->json) {
         print_stats(json_object_get(root, "data"));
+    }
+    if (a->explain[0] != '\0' && !a->json) {
+        print_explain(json_object_get(root, "data"));
     }
     json_decref(root);
     return code;
@@ -392,6 +428,7 @@ int ctl_query(int argc, char **argv)
     struct query_args a = {.url = "http://127.0.0.1:9009/prometheus",
                            .tenant = "",
                            .output = "table",
+                           .explain = "",
                            .time_ms = NOT_GIVEN,
                            .start_ms = NOT_GIVEN,
                            .end_ms = NOT_GIVEN};
@@ -409,6 +446,8 @@ int ctl_query(int argc, char **argv)
          "give up after this time (default: the server's limit)"},
         {"limit", CTL_FLAG_COUNT, &a.limit, "N", "at most this many series (default: all)"},
         {"stats", CTL_FLAG_BOOL, &a.stats, NULL, "show what the query cost"},
+        {"explain", CTL_FLAG_TEXT, &a.explain, "plan|analyze",
+         "show how the query runs: planned, without an answer; or measured, operator by operator"},
         {"output", CTL_FLAG_TEXT, &a.output, "table|json", "json is the server's answer as it came (default table)"},
     };
     struct pl_err err;

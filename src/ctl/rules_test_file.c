@@ -5,6 +5,8 @@
 
 #include <math.h>
 
+enum { DEFAULT_INTERVAL_MS = 60000 };
+
 static void *array(struct rules_reader *r, size_t n, size_t size)
 {
     void *p = pl_arena_array_try(r->a, n + 1, size);
@@ -254,7 +256,7 @@ static void read_root(struct rules_reader *r, struct rules_test_file *f, const s
         }
     }
     f->interval_ms = rules_duration(r, root, "evaluation_interval");
-    f->interval_ms = f->interval_ms > 0 ? f->interval_ms : 60000;
+    f->interval_ms = f->interval_ms > 0 ? f->interval_ms : DEFAULT_INTERVAL_MS;
     f->fuzzy_compare = pl_str_eq(rules_text(r, root, "fuzzy_compare"), PL_STR("true"));
     items = rules_items(r, root, "tests", &count);
     f->tests = array(r, count, sizeof(*f->tests));
@@ -271,9 +273,9 @@ pl_status rules_test_file_parse(struct rules_test_file *out, struct pl_arena *a,
 
     *out = (struct rules_test_file){0};
     PL_TRY(yaml_parse(&doc, a, text, err));
-    if (doc.root == NULL || yaml_is_null(doc.root)) {
-        return pl_fail(err, PL_INVALID, "the file is empty");
+    out->interval_ms = DEFAULT_INTERVAL_MS;
+    if (doc.root != NULL && !yaml_is_null(doc.root)) { /* COMPAT: an empty file has no tests, and passes */
+        read_root(&r, out, doc.root);
     }
-    read_root(&r, out, doc.root);
     return PL_OK;
 }

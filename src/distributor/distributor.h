@@ -32,8 +32,8 @@ void distributor_handle_user_stats(void *arg, struct http_request *req, struct h
 /* Too-large bodies answer 400 `received message larger than max (N vs M)`. */
 void distributor_push_too_large(struct http_request *req, struct http_response *resp, uint64_t body_max,
                                 uint64_t content_length);
-/* Decoded remote write 1.0 message. `a` bounds what the push may take: PL_LIMIT past it. Also for pushes from inside the
- * process (self-scrape). */
+/* Decoded remote write 1.0 message. `a` bounds what the push may take: PL_LIMIT past it. Also for pushes from inside
+ * the process (self-scrape). */
 PL_MUST_USE pl_status distributor_push(struct distributor *d, pl_str tenant, pl_str write_request, struct pl_arena *a,
                                        int64_t now_ms, struct pl_err *err);
 void distributor_tick(struct distributor *d, int64_t now_mono_ns); /* each second: rates */

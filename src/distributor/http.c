@@ -10,8 +10,10 @@
 
 #include <stdlib.h>
 
-/* Of memory for each byte that -distributor.max-recv-msg-size allows, and what small messages may always take. */
-enum { MEMORY_PER_BYTE = 8, MEMORY_MIN = 1 << 20 };
+/* Of memory for each byte that -distributor.max-recv-msg-size allows, and what a push may take however little that is.
+ * Small pushes are not charged to the process's budget: there are no more of them at once than threads, they are over
+ * before it would notice, and none of them shall be what makes new series refused. */
+enum { MEMORY_PER_BYTE = 8, MEMORY_MIN = 1 << 20, SMALL_PUSH = 1 << 20, SMALL_PUSH_MEMORY = 64 << 20 };
 
 /* ---- what is accepted ---- */
 
@@ -109,6 +111,11 @@ static pl_status decode(const struct distributor *d, const struct http_request *
     if (!snappy_size_plausible(req->body, n)) {
         return pl_fail(err, PL_INVALID, "snappy: corrupt input");
     }
+    if (n > SMALL_PUSH) {
+        a->counted = a->writes = true;
+    } else {
+        a->limit_bytes = PL_MIN(a->limit_bytes, (size_t)SMALL_PUSH_MEMORY);
+    }
     to = pl_arena_alloc_try(a, PL_MAX(n, (size_t)1));
     if (to == NULL) {
         return ingest_fail_memory(a, err);
@@ -154,7 +161,6 @@ void distributor_handle_push(void *arg, struct http_request *req, struct http_re
     pl_status st;
 
     pl_arena_init(&a, memory_max(d));
-    a.counted = true;
     st = push(d, req, &a, &err);
     if (st == PL_LIMIT || st == PL_NOMEM) {
         if (a.refused) {

@@ -21,6 +21,8 @@
 #define MSG_LABELS_SIZE           "labels size bytes exceeded for metric (actual: %zu, limit: %" PRId64 ") metric: %s"
 #define MSG_TOO_OLD               "timestamp too old: %" PRId64 " metric: %s"
 #define MSG_TOO_NEW               "timestamp too new: %" PRId64 " metric: %s"
+#define MSG_HIST_SCHEMA           "invalid native histogram schema %" PRId32 " for metric: %s. supported schema from -4 to 8"
+#define MSG_HIST_INVALID          "invalid native histogram, validation err: %s, metric: %s"
 #define MSG_METADATA_NAME_MISSING "metadata missing metric name"
 #define MSG_METADATA_LONG         "metadata '%s' value too long: %s metric %s"
 #define MSG_RATE                  "ingestion rate limit (%.*s) exceeded while adding %" PRIu64 " samples and %" PRIu64 " metadata"

@@ -9,6 +9,7 @@ void dist__policy(struct dist_policy *out, const struct limits *l)
         .enforce_metric_name = l->enforce_metric_name,
         .enforce_metadata_name = l->enforce_metadata_metric_name,
         .reject_old = l->reject_old_samples,
+        .native_histograms = l->enable_native_histograms,
         .old_ms = l->reject_old_samples_max_age_ns / PL_NS_PER_MS,
         .grace_ms = l->creation_grace_period_ns / PL_NS_PER_MS,
         .label_names_max = l->max_label_names_per_series,

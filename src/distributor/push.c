@@ -134,7 +134,7 @@ static void keep(struct push *p, uint32_t i, struct labels labels)
     p->samples += s->sample_count;
     p->histograms += s->histogram_count;
     p->exemplars += s->exemplar_count;
-    if (s->sample_count == 0) {
+    if (s->sample_count == 0 && (s->histogram_count == 0 || !p->policy.native_histograms)) {
         return; /* nothing to store: a series begins with its first sample */
     }
     p->batch.series[p->batch.series_count++] = (struct tsdb_append_series){
@@ -143,7 +143,38 @@ static void keep(struct push *p, uint32_t i, struct labels labels)
         .labels = labels,
         .sample_first = s->sample_first,
         .sample_count = s->sample_count,
+        .hist_first = s->histogram_first,
+        .hist_count = p->policy.native_histograms ? s->histogram_count : 0,
     };
+}
+
+/* The columns of histograms. Those of refused series are there too, and nobody looks at them. */
+static pl_status take_histograms(struct push *p, struct pl_err *err)
+{
+    const uint32_t n = p->policy.native_histograms ? p->rw.histogram_count : 0;
+    int64_t *t;
+    const struct hist **h;
+    bool *whole;
+
+    if (n == 0) {
+        return PL_OK;
+    }
+    t = pl_arena_alloc_try(p->check.arena, n * sizeof(*t));
+    h = pl_arena_alloc_try(p->check.arena, n * sizeof(*h));
+    whole = pl_arena_alloc_try(p->check.arena, n * sizeof(*whole));
+    if (t == NULL || h == NULL || whole == NULL) {
+        return fail_memory(p, err);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        t[i] = p->rw.histograms[i].t;
+        h[i] = p->rw.histograms[i].h;
+        whole[i] = p->rw.histograms[i].whole;
+    }
+    p->batch.hist_t = t;
+    p->batch.hist = h;
+    p->batch.hist_whole = whole;
+    p->batch.hist_count = n;
+    return PL_OK;
 }
 
 /* Validates every series. A known one was validated when it was remembered: only its timestamps are looked at. */
@@ -162,6 +193,9 @@ static pl_status take_series(struct push *p, struct pl_err *err)
         if (PL_UNLIKELY(!in_time) && verdict == DIST_KEEP) {
             verdict = dist__check_samples(&p->check, s, rw->t + s->sample_first, err);
         }
+        if (PL_UNLIKELY(s->histogram_count > 0) && p->policy.native_histograms && verdict == DIST_KEEP) {
+            verdict = dist__check_histograms(&p->check, s, rw->histograms + s->histogram_first, err);
+        }
         if (PL_LIKELY(verdict == DIST_KEEP)) {
             keep(p, i, labels);
         } else {
@@ -171,7 +205,7 @@ static pl_status take_series(struct push *p, struct pl_err *err)
     p->batch.t = rw->t;
     p->batch.v = rw->v;
     p->batch.sample_count = rw->sample_count;
-    return PL_OK;
+    return take_histograms(p, err);
 }
 
 static pl_status take_metadata(struct push *p, struct pl_err *err)
@@ -231,9 +265,9 @@ static pl_status admit(struct push *p, struct pl_err *err)
     }
     /* Read by the tick. */
     atomic_fetch_add_explicit(&p->d->samples_since_tick, total, memory_order_relaxed);
-    /* There is no place for native histograms yet. As in an ingester that has them switched off, the sender is not
-     * told. */
-    discard_samples(PL_STR("native-histogram-sample"), p->name, p->histograms);
+    if (!p->policy.native_histograms) { /* switched off: the sender is not told */
+        discard_samples(PL_STR("native-histogram-sample"), p->name, p->histograms);
+    }
     return PL_OK;
 }
 

@@ -282,17 +282,46 @@ static const char *quoted_metric_name(struct dist_check *c, const struct remote_
     return "\"\"";
 }
 
+static enum dist_verdict check_time(struct dist_check *c, const struct remote_write_series *s, int64_t t,
+                                    struct pl_err *err)
+{
+    if (PL_UNLIKELY(t < c->mint_ms)) {
+        (void)pl_fail(err, PL_INVALID, MSG_TOO_OLD, t, quoted_metric_name(c, s));
+        return refuse(c, PL_STR("greater_than_max_sample_age"));
+    }
+    if (PL_UNLIKELY(t > c->maxt_ms)) {
+        (void)pl_fail(err, PL_INVALID, MSG_TOO_NEW, t, quoted_metric_name(c, s));
+        return refuse(c, PL_STR("too_far_in_future"));
+    }
+    return DIST_KEEP;
+}
+
 enum dist_verdict dist__check_samples(struct dist_check *c, const struct remote_write_series *s, const int64_t *t,
                                       struct pl_err *err)
 {
-    for (uint32_t i = 0; i < s->sample_count; i++) {
-        if (PL_UNLIKELY(t[i] < c->mint_ms)) {
-            (void)pl_fail(err, PL_INVALID, MSG_TOO_OLD, t[i], quoted_metric_name(c, s));
-            return refuse(c, PL_STR("greater_than_max_sample_age"));
+    enum dist_verdict verdict = DIST_KEEP;
+
+    for (uint32_t i = 0; i < s->sample_count && verdict == DIST_KEEP; i++) {
+        verdict = check_time(c, s, t[i], err);
+    }
+    return verdict;
+}
+
+enum dist_verdict dist__check_histograms(struct dist_check *c, const struct remote_write_series *s,
+                                         const struct remote_write_histogram *x, struct pl_err *err)
+{
+    for (uint32_t i = 0; i < s->histogram_count; i++) {
+        enum dist_verdict verdict = check_time(c, s, x[i].t, err);
+        if (verdict != DIST_KEEP) {
+            return verdict;
         }
-        if (PL_UNLIKELY(t[i] > c->maxt_ms)) {
-            (void)pl_fail(err, PL_INVALID, MSG_TOO_NEW, t[i], quoted_metric_name(c, s));
-            return refuse(c, PL_STR("too_far_in_future"));
+        if (!x[i].schema_known) {
+            (void)pl_fail(err, PL_INVALID, MSG_HIST_SCHEMA, x[i].schema, quoted_metric_name(c, s));
+            return refuse(c, PL_STR("native_histogram_invalid_schema"));
+        }
+        if (x[i].h == NULL) {
+            (void)pl_fail(err, PL_INVALID, MSG_HIST_INVALID, x[i].problem, quoted_metric_name(c, s));
+            return refuse(c, PL_STR("native_histogram_invalid"));
         }
     }
     return DIST_KEEP;

@@ -109,7 +109,7 @@ struct http_server_options {
 struct http_route_choice {
     http_handler_fn handler; /* never NULL: unknown paths get a handler that answers 404 */
     void *handler_arg;
-    uint64_t body_max; /* longer: refused before the body is read, by too_large */
+    uint64_t body_max;        /* longer: refused before the body is read, by too_large */
     struct worker_pool *pool; /* NULL: the handler runs on the loop and must not block (fixed answers) */
     /* Takes the job in the pool's place and sees to it that it runs once; false: it does not, and resp says why. Called
      * on the loop; must not block. NULL: the pool is asked. */

@@ -7,6 +7,8 @@
 #include "base/clock.h"
 #include "http/internal.h"
 
+#include <sched.h>
+
 enum { LISTEN_BACKLOG = 1024, CONN_MAX_DEFAULT = 16384 };
 
 /* ---- mailbox: worker to loop ---- */
@@ -15,23 +17,28 @@ void http__post(struct http_exchange *x)
 {
     struct http_loop *l = x->conn->loop;
     struct http_server *s = l->server;
+    bool first;
 
-    /* The loop may handle x and end as soon as it sees it, so waking happens under the lock and `posting` tells
-     * http_server_stop when the lock is not touched any more (acquire there). */
+    /* The loop may handle x and want to end as soon as it sees it: while `posting` is not zero it keeps its wake
+     * handle, and http_server_stop the locks (acquire there). */
     (void)atomic_fetch_add_explicit(&s->posting, 1, memory_order_relaxed);
     pl_mutex_lock(&l->mail_lock);
+    first = l->mail == NULL;
     x->next = l->mail;
     l->mail = x;
-    if (x->next == NULL) {
-        (void)uv_async_send(&l->wake);
-    }
     pl_mutex_unlock(&l->mail_lock);
+    if (first) {
+        (void)uv_async_send(&l->wake); /* the loop wakes to an open lock */
+    }
     (void)atomic_fetch_sub_explicit(&s->posting, 1, memory_order_release);
 }
 
 static void loop_end_if_done(struct http_loop *l)
 {
     if (l->draining && l->conn_count == 0 && !uv_is_closing((uv_handle_t *)&l->wake)) {
+        while (atomic_load_explicit(&l->server->posting, memory_order_acquire) != 0) {
+            (void)sched_yield(); /* a few instructions of another thread, see http__post */
+        }
         uv_close((uv_handle_t *)&l->wake, NULL);
         uv_close((uv_handle_t *)&l->sweep, NULL);
     }

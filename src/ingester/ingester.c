@@ -118,9 +118,8 @@ static pl_status fail_locked(int fd, const char *path, struct pl_err *err)
         pid[n] = '\0';
         pid[strspn(pid, "0123456789")] = '\0';
     }
-    return pl_fail(err, PL_CONFLICT,
-                   "the data folder is in use: %s is locked by process %s (-blocks-storage.tsdb.dir)", path,
-                   pid[0] != '\0' ? pid : "(unknown)");
+    return pl_fail(err, PL_CONFLICT, "the data folder is in use: %s is locked by process %s (-blocks-storage.tsdb.dir)",
+                   path, pid[0] != '\0' ? pid : "(unknown)");
 }
 
 /* One process per data folder: each tenant's store is locked too, but two processes that took half of the tenants each

@@ -31,11 +31,11 @@ struct ingester_options {
 };
 
 struct ingester *ingester_create(const struct ingester_options *o, struct overrides *limits);
-/* Makes and locks the data folder, so that a node that cannot have it ends before it listens. PL_IO, or PL_CONFLICT when
- * another process has it. */
+/* Makes and locks the data folder, so that a node that cannot have it ends before it listens. PL_IO, or PL_CONFLICT
+ * when another process has it. */
 PL_MUST_USE pl_status ingester_claim(struct ingester *i, struct pl_err *err);
-/* PL_BLOCKING. Opens the tenants on disk; claims the data folder first where that was not done. Fails only when the data
- * folder itself cannot be used, and with PL_CANCELED after ingester_abandon. */
+/* PL_BLOCKING. Opens the tenants on disk; claims the data folder first where that was not done. Fails only when the
+ * data folder itself cannot be used, and with PL_CANCELED after ingester_abandon. */
 PL_MUST_USE pl_status ingester_start(struct ingester *i, struct pl_err *err);
 /* An ingester_start that runs in another thread opens no further store. One whose log is being replayed is finished. */
 void ingester_abandon(struct ingester *i);

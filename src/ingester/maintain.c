@@ -31,6 +31,9 @@ METRIC_DEF_GAUGE(m_replay_seconds, "cortex_ingester_tsdb_data_replay_duration_se
 METRIC_DEF_COUNTER(m_open_failed, "pallium_ingester_tsdb_open_failures_total", "Stores that could not be opened.",
                    "user");
 
+METRIC_DEF_COUNTER(m_block_open_failed, "pallium_ingester_tsdb_block_open_failures_total",
+                   "Blocks that could not be opened, each counted once.");
+
 void ing__rate_tick(struct ing_rate *r, double seconds)
 {
     const double alpha = 0.2;
@@ -57,7 +60,7 @@ void ing__count_opened(struct ing_tenant *t, const char *why_not, double seconds
 
 struct sums {
     uint64_t series, chunks, blocks, metadata, wal_corruptions, wal_write_failures, chunk_corruptions, compactions,
-        compactions_failed;
+        compactions_failed, block_open_failures;
 };
 
 static void add_tenant(struct sums *sum, const struct ing_tenant *t)
@@ -74,6 +77,7 @@ static void add_tenant(struct sums *sum, const struct ing_tenant *t)
     sum->chunk_corruptions += s.head_chunk_corruptions_total;
     sum->compactions += s.compactions_total;
     sum->compactions_failed += s.compactions_failed_total;
+    sum->block_open_failures += s.block_open_failures_total;
     metric_set(t->cell.removed, (double)s.series_removed_total);
     metric_set(t->cell.blocks_bytes, (double)s.block_bytes);
     metric_set(t->cell.head_maxt, s.series > 0 ? (double)s.maxt_ms : 0);
@@ -103,6 +107,7 @@ static void update_gauges(struct ingester *i)
     metric_set(METRIC_CELL0(m_mmap_corruptions), (double)sum.chunk_corruptions);
     metric_set(METRIC_CELL0(m_compactions), (double)sum.compactions);
     metric_set(METRIC_CELL0(m_compactions_failed), (double)sum.compactions_failed);
+    metric_set(METRIC_CELL0(m_block_open_failed), (double)sum.block_open_failures);
 }
 
 /* ---- threads ---- */

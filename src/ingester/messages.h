@@ -16,6 +16,10 @@
 #define MSG_OUT_OF_ORDER  "err: out of order sample. timestamp=%s, series=%s"
 #define MSG_DUPLICATE \
     "err: duplicate sample for timestamp %" PRId64 "; overrides not allowed: existing %s, new value %s. series=%s"
+#define MSG_DUPLICATE_HIST "err: duplicate sample for timestamp. timestamp=%s, series=%s"
+#define MSG_DUPLICATE_OF_HIST                                                                                         \
+    "err: duplicate sample for timestamp %" PRId64 "; overrides not allowed: existing is a histogram, new value %s. " \
+    "series=%s"
 #define MSG_USER_SERIES                                                                                    \
     "per-user series limit of %" PRId64 " exceeded, %.*s (local limit: %" PRId64 " global limit: %" PRId64 \
     " actual local limit: %" PRId64 ")"

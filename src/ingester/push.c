@@ -237,6 +237,14 @@ static pl_status fail_soft(struct ingest_session *s, const struct tsdb_append_re
         (void)pl_fail(err, PL_INVALID, MSG_OUT_OF_ORDER, time, series);
         break;
     case TSDB_SOFT_DUPLICATE:
+        if (r->first_is_hist) {
+            (void)pl_fail(err, PL_INVALID, MSG_DUPLICATE_HIST, time, series);
+            break;
+        }
+        if (r->first_existing_is_hist) {
+            (void)pl_fail(err, PL_INVALID, MSG_DUPLICATE_OF_HIST, r->first_t, text + x.offered, series);
+            break;
+        }
         (void)pl_fail(err, PL_INVALID, MSG_DUPLICATE, r->first_t, text + x.existing, text + x.offered, series);
         break;
     case TSDB_SOFT_SERIES_LIMIT:
@@ -324,7 +332,13 @@ static pl_status session_append(struct ingest_session *s, const struct ingest_ba
     struct room room;
     bool instance_limited;
     struct tsdb_append_result r = {.first = TSDB_SOFT_NONE};
-    struct tsdb_append_batch batch = {.series = b->series, .series_count = b->series_count, .t = b->t, .v = b->v};
+    struct tsdb_append_batch batch = {.series = b->series,
+                                      .series_count = b->series_count,
+                                      .t = b->t,
+                                      .v = b->v,
+                                      .hist_t = b->hist_t,
+                                      .hist = b->hist,
+                                      .hist_whole = b->hist_whole};
     uint64_t refused;
     pl_status st;
 
@@ -341,7 +355,7 @@ static pl_status session_append(struct ingest_session *s, const struct ingest_ba
     batch.series_per_metric_max = (uint64_t)series_max(max.metric);
     st = tsdb_append(s->t->db, &batch, a, &r, err);
     if (st != PL_OK) {
-        metric_add(s->i->cell.failed, b->sample_count);
+        metric_add(s->i->cell.failed, (double)b->sample_count + b->hist_count);
         return st;
     }
     count_stored(s, b, &r);

@@ -33,6 +33,10 @@ struct ingest_batch {
     const int64_t *t;
     const double *v;
     uint32_t sample_count;
+    const int64_t *hist_t; /* native histograms: the store's columns; NULL: none */
+    const struct hist *const *hist;
+    const bool *hist_whole;
+    uint32_t hist_count;
     const struct ingest_metadata *metadata;
     uint32_t metadata_count;
     bool from_rule; /* source: RULE instead of API */

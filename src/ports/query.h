@@ -18,7 +18,7 @@ struct query_port;
 /* What status/tsdb shows; rows are sorted by falling value. */
 struct tenant_tsdb_status {
     uint64_t series, label_pairs, chunks;
-    int64_t mint_ms, maxt_ms;                                                    /* INT64_MAX, INT64_MIN when empty */
+    int64_t mint_ms, maxt_ms; /* INT64_MAX, INT64_MIN when empty */
     struct tsdb_top *metrics, *label_values;
     size_t metric_count, label_value_count;
 };

@@ -413,7 +413,7 @@ static void finish(struct agg_op *o, struct group *g)
 /* Which parameter values are out of range is said once a query, as Prometheus does. */
 static void warn_quantile(struct agg_op *o)
 {
-    struct pq_pos pos = o->op.node->agg.param->pos;
+    const struct pq_node *n = o->op.node;
     double min = INFINITY, max = -INFINITY;
     bool nan = false;
 
@@ -423,13 +423,13 @@ static void warn_quantile(struct agg_op *o)
         max = o->param_v[i] > max ? o->param_v[i] : max;
     }
     if (nan) {
-        pq__note_quantile(o->op.x, pos, pq_nan());
+        pq__note_quantile(o->op.x, n, n->agg.param, pq_nan());
     }
     if (max > 1) {
-        pq__note_quantile(o->op.x, pos, max);
+        pq__note_quantile(o->op.x, n, n->agg.param, max);
     }
     if (min < 0) {
-        pq__note_quantile(o->op.x, pos, min);
+        pq__note_quantile(o->op.x, n, n->agg.param, min);
     }
 }
 

@@ -25,6 +25,7 @@ struct pick {
     double v;
     uint32_t col;
 };
+/* pick_sort.c: by value, NaN last; equal values are ordered as Go orders them. */
 void pq__picks_sort(struct pick *v, size_t n, bool ascending);
 
 #endif

@@ -3,7 +3,6 @@
 #include "promql/agg.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 /* topk, bottomk, limitk, limit_ratio: series are kept as they are, at the steps at which they are chosen. */
 
@@ -96,43 +95,6 @@ static void heap_offer(struct pick_heap *h, struct pick p, size_t k, bool revers
     }
 }
 
-static int pick_cmp_top(const void *a, const void *b)
-{
-    const struct pick *x = a, *y = b;
-
-    if (isnan(x->v) || isnan(y->v)) {
-        return (int)isnan(x->v) - (int)isnan(y->v);
-    }
-    return (x->v < y->v) - (x->v > y->v);
-}
-
-static int pick_cmp_bottom(const void *a, const void *b)
-{
-    const struct pick *x = a, *y = b;
-
-    if (isnan(x->v) || isnan(y->v)) {
-        return (int)isnan(x->v) - (int)isnan(y->v);
-    }
-    return (x->v > y->v) - (x->v < y->v);
-}
-
-/* NaN last. Few elements: by insertion, as Go's sort does it; glibc's qsort of many is a stable merge sort. */
-void pq__picks_sort(struct pick *v, size_t n, bool ascending)
-{
-    if (n > 12) {
-        qsort(v, n, sizeof(*v), ascending ? pick_cmp_bottom : pick_cmp_top);
-        return;
-    }
-    for (size_t i = 1; i < n; i++) {
-        for (size_t j = i; j > 0 && pick_less(v[j - 1].v, v[j].v, ascending); j--) {
-            struct pick swap = v[j];
-
-            v[j] = v[j - 1];
-            v[j - 1] = swap;
-        }
-    }
-}
-
 static void put_sized(struct pl_buf *b, pl_str s)
 {
     if (s.n < 255) {
@@ -194,7 +156,7 @@ static pl_status topk_groups(struct topk_op *o, struct pl_err *err)
 static pl_status topk_param(struct topk_op *o, bool *empty, struct pl_err *err)
 {
     struct exec *x = o->op.x;
-    struct pq_pos pos = o->op.node->agg.param->pos;
+    struct pq_pos pos = pq__unparen(o->op.node->agg.param)->pos;
     double min = INFINITY, max = -INFINITY;
     bool nan = false, ratio = o->kind == PQ_AGG_LIMIT_RATIO;
     char text[FLOAT_TEXT_MAX];

@@ -36,9 +36,19 @@ struct match_op {
     size_t out_n, out_cap;
     struct column *result;
     struct pair_notes notes;
+    /* The error of the earliest step ends the query; what is behind it is not looked at. */
+    enum match_error { MATCH_FINE, MATCH_SAME_LABELS, MATCH_NOT_UNIQUE, MATCH_NOT_EXPLICIT } error;
+    size_t steps; /* to look at */
     size_t at;
     bool done;
 };
+
+/* An error at a step: of one step, a pair's error comes before that of equal labels in the result. */
+static void match_error(struct match_op *o, size_t step, enum match_error e)
+{
+    o->error = e;
+    o->steps = e == MATCH_SAME_LABELS ? step + 1 : step;
+}
 
 static pl_status side_init(struct side *s, struct match_op *o, struct pl_err *err)
 {
@@ -148,7 +158,7 @@ static void find_duplicate(struct duplicate *d, const struct match_op *o, uint32
 }
 
 /* The one side must have one sample a signature at every step at which the operation looks at all. */
-static pl_status check_one_side(struct match_op *o, struct pl_err *err)
+static pl_status check_one_side(struct duplicate *out, struct match_op *o, struct pl_err *err)
 {
     struct pl_arena *a = o->op.x->arena;
     struct duplicate d = {0};
@@ -166,9 +176,7 @@ static pl_status check_one_side(struct match_op *o, struct pl_err *err)
             find_duplicate(&d, o, sig, looked_at, holder);
         }
     }
-    if (d.found) {
-        return fail_duplicate(o, o->one.b.col[d.second].labels, o->one.b.col[d.first].labels, err);
-    }
+    *out = d;
     return PL_OK;
 }
 
@@ -215,19 +223,16 @@ static inline bool pair_value(double *out, const struct match_op *o, double many
     return pq__compare(op, l, r);
 }
 
-static pl_status mark_matched(struct match_op *o, uint32_t sig, size_t step, struct pl_err *err)
+static void mark_matched(struct match_op *o, uint32_t sig, size_t step)
 {
     uint8_t *matched = o->matched[sig];
 
-    if (matched == NULL) {
-        return PL_OK;
+    if (matched != NULL) {
+        if (matched[step] != 0 && o->one_to_one) {
+            match_error(o, step, MATCH_NOT_EXPLICIT);
+        }
+        matched[step] = 1;
     }
-    if (matched[step] != 0 && o->one_to_one) {
-        return pl_fail(err, PL_EXEC,
-                       "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)");
-    }
-    matched[step] = 1;
-    return PL_OK;
 }
 
 static pl_status outs_grow(struct match_op *o, struct pl_err *err)
@@ -248,7 +253,6 @@ static pl_status outs_grow(struct match_op *o, struct pl_err *err)
 static pl_status out_add(struct match_op *o, const struct column *c, uint8_t *paired, uint32_t sig, struct pl_err *err)
 {
     struct exec *x = o->op.x;
-    size_t n = o->op.grid.n;
     struct outcome *to;
     uint32_t index;
     bool added;
@@ -267,17 +271,15 @@ static pl_status out_add(struct match_op *o, const struct column *c, uint8_t *pa
         o->out_n++;
         return PL_OK;
     }
-    for (size_t k = 0; k < n; k++) {
+    for (size_t k = 0; k < o->steps; k++) {
         bool before = to->paired != NULL ? to->paired[k] != 0 : pq_has(&to->col, k);
         bool now = paired != NULL ? paired[k] != 0 : pq_has(c, k);
 
         if (before && now && !o->one_to_one && to->sig == sig) {
-            return pl_fail(err, PL_EXEC, "multiple matches for labels: grouping labels must ensure unique matches");
-        }
-        if (pq_has(c, k)) {
-            if (pq_has(&to->col, k)) {
-                return pl_fail(err, PL_EXEC, "vector cannot contain metrics with the same labelset");
-            }
+            match_error(o, k, MATCH_NOT_UNIQUE);
+        } else if (pq_has(c, k) && pq_has(&to->col, k)) {
+            match_error(o, k, MATCH_SAME_LABELS);
+        } else if (pq_has(c, k)) {
             PL_TRY(pq__sample_put(&o->op, &to->col, c, k, err));
         }
         if (now && to->paired != NULL) {
@@ -327,11 +329,10 @@ static pl_status pair_hists(struct match_op *o, struct column *to, const struct 
 static pl_status pair_columns(struct match_op *o, uint32_t sig, struct column *to, const struct column *many,
                               const struct column *one, uint8_t *paired, struct pl_err *err)
 {
-    size_t n = o->op.grid.n;
     bool watched = o->matched[sig] != NULL, trims = pq__op_is_trim(o->op.node->binary.op);
     bool hists = many->h != NULL || one->h != NULL || trims;
 
-    for (size_t k = 0; k < n; k++) {
+    for (size_t k = 0; k < o->steps; k++) {
         double value;
         bool together = true;
 
@@ -345,7 +346,7 @@ static pl_status pair_columns(struct match_op *o, uint32_t sig, struct column *t
             to->v[k] = pair_value(&value, o, many->v[k], one->v[k]) ? value : pq_absent();
         }
         if (watched && together) {
-            PL_TRY(mark_matched(o, sig, k, err));
+            mark_matched(o, sig, k);
         }
         if (paired != NULL && together) {
             paired[k] = 1;
@@ -449,8 +450,11 @@ static pl_status matched_init(struct match_op *o, struct pl_err *err)
 
 static pl_status match_all(struct match_op *o, struct pl_err *err)
 {
-    PL_TRY(check_one_side(o, err));
+    struct duplicate d = {0};
+
+    PL_TRY(check_one_side(&d, o, err));
     PL_TRY(matched_init(o, err));
+    o->steps = d.found ? d.step : o->op.grid.n;
     for (uint32_t i = 0; i < o->many.b.n; i++) {
         if (i % 64 == 0) {
             PL_TRY(pq__check(o->op.x, err));
@@ -460,7 +464,18 @@ static pl_status match_all(struct match_op *o, struct pl_err *err)
     for (uint32_t j = 0; o->fills_many && j < o->one.b.n; j++) {
         PL_TRY(match_filled(o, j, err));
     }
-    return PL_OK;
+    switch (o->error) {
+    case MATCH_FINE:
+        break;
+    case MATCH_SAME_LABELS:
+        return pl_fail(err, PL_EXEC, "vector cannot contain metrics with the same labelset");
+    case MATCH_NOT_UNIQUE:
+        return pl_fail(err, PL_EXEC, "multiple matches for labels: grouping labels must ensure unique matches");
+    case MATCH_NOT_EXPLICIT:
+        return pl_fail(err, PL_EXEC,
+                       "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)");
+    }
+    return d.found ? fail_duplicate(o, o->one.b.col[d.second].labels, o->one.b.col[d.first].labels, err) : PL_OK;
 }
 
 static pl_status match_run(struct match_op *o, struct pl_err *err)

@@ -86,8 +86,12 @@ struct note {
     bool is_info;
     uint64_t hash;
     struct pq_note_detail d;
+    struct pq_pos by;
     pl_str text;
-    uint64_t count; /* 0: not about monotonicity, and what follows is unused */
+    /* What is about monotonicity; `op` NULL: nothing is, and the rest is unused */
+    const struct op *op; /* the operator that is at work */
+    uint32_t *per_step;  /* how often it had to fix something */
+    uint64_t count;      /* of all operators before it */
     struct monotonic_fix fix;
     int64_t t_min_ms, t_max_ms;
 };
@@ -224,9 +228,11 @@ void pq__batch_slice(const struct batch *all, size_t *at, size_t max, struct bat
 
 void pq__note(struct exec *x, bool is_info, struct pq_pos pos, const char *fmt, ...) PL_PRINTF(4, 5);
 void pq__note_named(struct exec *x, bool is_info, struct pq_pos pos, const char *prefix, pl_str name);
-void pq__note_quantile(struct exec *x, struct pq_pos pos, double q);
+/* The argument `arg` of `by` is not a quantile. */
+void pq__note_quantile(struct exec *x, const struct pq_node *by, const struct pq_node *arg, double q);
 void pq__note_bad_bucket(struct exec *x, struct pq_pos pos, pl_str le, pl_str name);
-void pq__note_monotonic(struct exec *x, struct pq_pos pos, pl_str name, const struct monotonic_fix *fix, int64_t t_ms);
+void pq__note_monotonic(const struct op *op, struct pq_pos pos, pl_str name, const struct monotonic_fix *fix,
+                        size_t step);
 bool pq__notes_finish(struct pq_notes *out, struct exec *x);
 
 /* ---- explain.c ---- */
@@ -285,8 +291,13 @@ PL_MUST_USE pl_status pq__subquery_grid(struct grid *out, int64_t *range_ms, str
 
 pl_status pq__make_number(struct op **out, struct exec *x, const struct pq_node *n, double v, struct scope s,
                           struct pl_err *err);
-pl_status pq__make_selector(struct op **out, struct exec *x, const struct pq_node *n, bool timestamps, struct scope s,
-                            struct pl_err *err);
+/* What a selector's column holds: its samples, their times in seconds, or these where a histogram is an error. */
+enum selector_values { SELECT_SAMPLES, SELECT_TIMES, SELECT_INFO_TIMES };
+pl_status pq__make_selector(struct op **out, struct exec *x, const struct pq_node *n, enum selector_values values,
+                            struct scope s, struct pl_err *err);
+/* COMPAT: for timestamp(selector @ t offset o) Prometheus reads the samples around t - o, in which it then looks for
+ * those of t: it has forgotten the offset. */
+void pq__selector_forget_offset(struct op *selector);
 pl_status pq__make_negate(struct op **out, struct exec *x, const struct pq_node *n, struct scope s, struct pl_err *err);
 pl_status pq__make_absent(struct op **out, struct exec *x, const struct pq_node *n, struct scope s, struct pl_err *err);
 pl_status pq__make_range_call(struct op **out, struct exec *x, const struct pq_node *n, struct scope s,
@@ -322,6 +333,9 @@ struct selection {
     struct series_list list;
     int64_t mint_ms, maxt_ms;
     bool only_stats; /* histograms are wanted without their buckets */
+    /* How Prometheus moves over a series, which shows in such histograms: it reads up to a step's time and goes on from
+     * there, or from the time less this where that is further. */
+    int64_t first_ms, reach_ms, step_ms;
 };
 struct select_window {
     int64_t mint_ms, maxt_ms; /* inclusive */

@@ -583,19 +583,13 @@ static pl_status make_timestamps(struct op **out, struct exec *x, const struct p
                                  const struct pq_node *selector, struct scope s, struct pl_err *err)
 {
     struct named_op *o = pl_arena_zero_try(x->arena, sizeof(*o));
-    struct pq_node *plain = pl_arena_zero_try(x->arena, sizeof(*plain));
 
-    if (o == NULL || plain == NULL) {
+    if (o == NULL) {
         return pq__nomem_node(x, n, err);
     }
     pq__op_init(&o->op, &named_ops, x, n, s.grid);
-    *plain = *selector;
-    if (plain->selector.time.at != PQ_AT_NONE) {
-        /* COMPAT: Prometheus forgets the offset of timestamp(selector @ t offset o) */
-        plain->selector.time.offset_ms = 0;
-        plain->selector.time.offset_expr = NULL;
-    }
-    PL_TRY(pq__make_selector(&o->child, x, plain, true, s, err));
+    PL_TRY(pq__make_selector(&o->child, x, selector, SELECT_TIMES, s, err));
+    pq__selector_forget_offset(o->child);
     o->op.stream = o->child;
     *out = &o->op;
     return pq__make_renamed(out, selector, err);

@@ -21,6 +21,7 @@ struct histogram {
     pl_str name;
     struct bucket_column *b;
     size_t n, cap;
+    bool odd_bounds; /* a bound is NaN */
     double *native; /* what comes of native histograms: grid.n values for each round; NULL: there are none */
     uint8_t *said;  /* enum hist_nan of each of them; NULL: nothing to say */
 };
@@ -186,6 +187,7 @@ static pl_status bucket_add(struct histogram_op *o, const struct column *c, stru
         h->b = grown;
         h->cap = cap;
     }
+    h->odd_bounds = h->odd_bounds || isnan(bound);
     v = pl_arena_new_array_try(x->arena, double, o->op.grid.n);
     PQ_TRY_ALLOC(&o->op, v);
     memcpy(v, c->v, o->op.grid.n * sizeof(*v));
@@ -203,6 +205,9 @@ static size_t buckets_at(struct histogram_op *o, const struct histogram *h, size
         if (!pq_is_absent(h->b[i].v[step])) {
             o->scratch[n++] = (struct hist_classic_bucket){.bound = h->b[i].bound, .count = h->b[i].v[step]};
         }
+    }
+    if (h->odd_bounds) {
+        pq__buckets_sort(o->scratch, n);
     }
     return n;
 }
@@ -228,9 +233,15 @@ static double classic_value(struct histogram_op *o, size_t n, pl_str name, size_
     if (o->func == PQ_FN_HISTOGRAM_FRACTION) {
         return pq__bucket_fraction(o->arg[0].v[step], o->arg[1].v[step], o->scratch, n);
     }
+    /* COMPAT: histogram_quantiles hands on the buckets as the quantile before left them: joined ones to the front, those
+     * behind them as they were, counts made to rise. */
+    for (uint32_t before = 0; before < arg; before++) {
+        (void)pq__bucket_quantile(o->arg[before].v[step], o->scratch, n, &fix);
+        pq__buckets_sort(o->scratch, n);
+    }
     v = pq__bucket_quantile(o->arg[arg].v[step], o->scratch, n, &fix);
     if (fix.forced) {
-        pq__note_monotonic(o->op.x, o->pos, name, &fix, grid_at(o->op.grid, step));
+        pq__note_monotonic(&o->op, o->pos, name, &fix, step);
     }
     return v;
 }
@@ -289,7 +300,7 @@ static pl_status histogram_args(struct histogram_op *o, struct pl_err *err)
         PL_TRY(pq__scalar(a->op, &a->v, err));
         for (size_t i = 0; o->func != PQ_FN_HISTOGRAM_FRACTION && i < o->op.grid.n; i++) {
             if (!(a->v[i] >= 0 && a->v[i] <= 1)) {
-                pq__note_quantile(o->op.x, pq__unparen(o->op.node->call.args[o->arg_first + k])->pos, a->v[i]);
+                pq__note_quantile(o->op.x, o->op.node, o->op.node->call.args[o->arg_first + k], a->v[i]);
             }
         }
         if (o->func == PQ_FN_HISTOGRAM_QUANTILES) {
@@ -381,7 +392,7 @@ static pl_status histogram_input(struct histogram_op *o, struct pl_err *err)
         }
     }
     for (size_t i = 0; i < o->keys.n; i++) {
-        if (o->h[i].n > 0) {
+        if (o->h[i].n > 0 && !o->h[i].odd_bounds) {
             qsort(o->h[i].b, o->h[i].n, sizeof(*o->h[i].b), bucket_column_cmp);
         }
         most = PL_MAX(most, o->h[i].n);
@@ -465,7 +476,7 @@ pl_status pq__make_histogram_call(struct op **out, struct exec *x, const struct 
     }
     PL_TRY(pq__plan(&o->child, x, n->call.args[o->vector_arg], s, err));
     *out = &o->op;
-    if (many && !x->q->delayed_name_removal) {
+    if (many && (!x->q->delayed_name_removal || s.grid.ranged)) {
         return pq__make_merge(out, *out, false, err); /* two arguments may have had the same quantile */
     }
     return pq__make_renamed(out, n->call.args[o->vector_arg], err);

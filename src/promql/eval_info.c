@@ -143,7 +143,7 @@ static pl_status info_fetch(struct info_op *o, struct pl_err *err)
     n->selector.matcher_count = (uint32_t)count;
     n->selector.time = o->time;
     x->planning = &o->op; /* for explaining: made while the query runs */
-    st = pq__make_selector(&sel, x, n, true, o->scope, err);
+    st = pq__make_selector(&sel, x, n, SELECT_INFO_TIMES, o->scope, err);
     x->planning = NULL;
     PL_TRY(st);
     return pq__drain(sel, &o->info, err);

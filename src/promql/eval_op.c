@@ -292,7 +292,7 @@ void pq__batch_slice(const struct batch *all, size_t *at, size_t max, struct bat
 {
     size_t n = PL_MIN(max, all->n - *at);
 
-    *out = (struct batch){.col = all->col + *at, .n = n};
+    *out = (struct batch){.col = n > 0 ? all->col + *at : NULL, .n = n};
     *at += n;
 }
 
@@ -379,7 +379,7 @@ static struct labels labels_filter(struct pl_arena *a, struct labels ls, struct 
         stay += label_stays(&r, ls.v[i].name);
     }
     if (stay == last - first) {
-        return (struct labels){ls.v + first, stay};
+        return (struct labels){stay > 0 ? ls.v + first : ls.v, stay};
     }
     v = pl_arena_alloc_try(a, stay * sizeof(*v));
     for (size_t i = first; v != NULL && i < last; i++) {

@@ -218,6 +218,14 @@ static void tally_windows(struct range_op *o)
     }
 }
 
+static pl_status bad_factor(const char *what, const char *name, double v, struct pl_err *err)
+{
+    if (isinf(v)) { /* not as C writes it */
+        return pl_fail(err, PL_EXEC, "invalid %s factor. Expected: 0 < %s < 1, got: %cInf", what, name, v < 0 ? '-' : '+');
+    }
+    return pl_fail(err, PL_EXEC, "invalid %s factor. Expected: 0 < %s < 1, got: %f", what, name, v);
+}
+
 /* Arguments are only looked at where there are samples, as Prometheus does. */
 static pl_status check_arguments(struct range_op *o, struct pl_err *err)
 {
@@ -229,10 +237,10 @@ static pl_status check_arguments(struct range_op *o, struct pl_err *err)
                 continue;
             }
             if (sf <= 0 || sf >= 1) {
-                return pl_fail(err, PL_EXEC, "invalid smoothing factor. Expected: 0 < sf < 1, got: %f", sf);
+                return bad_factor("smoothing", "sf", sf, err);
             }
             if (tf <= 0 || tf >= 1) {
-                return pl_fail(err, PL_EXEC, "invalid trend factor. Expected: 0 < tf < 1, got: %f", tf);
+                return bad_factor("trend", "tf", tf, err);
             }
         }
     }
@@ -240,7 +248,7 @@ static pl_status check_arguments(struct range_op *o, struct pl_err *err)
         double q = o->w.arg[0][i];
 
         if (o->hi[i] > o->lo[i] && !(q >= 0 && q <= 1)) {
-            pq__note_quantile(o->op.x, pq__unparen(o->op.node->call.args[0])->pos, q);
+            pq__note_quantile(o->op.x, o->op.node, o->op.node->call.args[0], q);
         }
     }
     return PL_OK;
@@ -496,7 +504,8 @@ pl_status pq__make_range_call(struct op **out, struct exec *x, const struct pq_n
     o->buf.hist_arena = &o->decoded;
     first = pq__unparen(n->call.args[0]);
     pq__range_hist_init(&o->hist, &o->op, o->func, first->kind == PQ_SUBQUERY ? no_pos : first->pos);
-    o->keeps_name = o->func == PQ_FN_LAST_OVER_TIME || o->func == PQ_FN_FIRST_OVER_TIME;
+    o->keeps_name = o->func == PQ_FN_LAST_OVER_TIME || o->func == PQ_FN_FIRST_OVER_TIME ||
+                    o->func == PQ_FN_ABSENT_OVER_TIME; /* whose labels nobody sees */
     o->warns_counter = o->func == PQ_FN_RATE || o->func == PQ_FN_INCREASE;
     o->w = (struct windows){.steps = s.grid.n, .ts0_ms = s.grid.start_ms, .ts_step_ms = s.grid.step_ms};
     if (o->kernel == NULL) {

@@ -19,7 +19,13 @@ pl_status pq__select(struct selection *out, struct exec *x, const struct pq_node
     pl_status st;
 
     *out = (struct selection){
-        .mint_ms = w.mint_ms, .maxt_ms = w.maxt_ms, .only_stats = pq__only_stats(x->q->expr, selector)};
+        .mint_ms = w.mint_ms,
+        .maxt_ms = w.maxt_ms,
+        .only_stats = pq__only_stats(x->q->expr, selector),
+        .first_ms = w.mint_ms + (w.range_ms > 0 ? w.range_ms : x->q->lookback_ms) - 1,
+        .reach_ms = w.range_ms > 0 ? w.range_ms : x->q->lookback_ms - 1,
+        .step_ms = selector->selector.anchored || selector->selector.smoothed ? 0 : w.step_ms,
+    };
     st = x->source->ops->select(x->source, x->arena, &sel, &out->list, err);
     if (st != PL_OK) {
         if (st == PL_CANCELED) {
@@ -48,7 +54,7 @@ static pl_status decode(struct exec *x, const struct pq_node *n, const struct se
 {
     pl_status st = series_decode(&sel->list.v[i], sel->mint_ms, sel->maxt_ms, x->arena, buf, cap, err);
 
-    if (st == PL_LIMIT || (st == PL_OK && sel->only_stats && !pq__strip_buckets(buf))) {
+    if (st == PL_LIMIT || (st == PL_OK && sel->only_stats && !pq__strip_buckets(buf, sel))) {
         return pq__nomem_node(x, n, err);
     }
     if (st != PL_OK) {
@@ -87,6 +93,7 @@ struct selector_op {
     struct selection sel;
     struct when when;
     bool timestamps; /* timestamp(selector): the samples' own times are the values */
+    bool info;       /* the same for info(): histograms are an error */
     bool smoothed;
     size_t at;
     struct samples buf;
@@ -117,6 +124,18 @@ static size_t instant_fill(double *restrict out, const struct selector_op *o)
     return count;
 }
 
+static pl_status fail_info_hist(struct labels ls, struct pl_err *err)
+{
+    struct pl_buf text;
+    pl_status st;
+
+    pl_buf_init(&text, 0);
+    labels_text(&text, ls);
+    st = pl_fail(err, PL_EXEC, "this should be an info metric, with float samples: %.*s", (int)text.n, text.p);
+    pl_buf_fini(&text);
+    return st;
+}
+
 /* The histograms among the samples that instant_fill chose. */
 static pl_status instant_fill_hists(struct column *c, struct selector_op *o, size_t *count, struct pl_err *err)
 {
@@ -135,6 +154,9 @@ static pl_status instant_fill_hists(struct column *c, struct selector_op *o, siz
         }
         if (at == 0 || o->buf.h[at - 1] == NULL || (t[at - 1] <= ref - lookback && t[at - 1] != ref)) {
             continue;
+        }
+        if (o->info) {
+            return fail_info_hist(c->labels, err);
         }
         ++*count;
         if (o->timestamps) {
@@ -304,8 +326,8 @@ static pl_status selector_next(struct op *op, struct batch *out, struct pl_err *
 
 static const struct op_ops selector_ops = {"selector", selector_next};
 
-pl_status pq__make_selector(struct op **out, struct exec *x, const struct pq_node *n, bool timestamps, struct scope s,
-                            struct pl_err *err)
+pl_status pq__make_selector(struct op **out, struct exec *x, const struct pq_node *n, enum selector_values values,
+                            struct scope s, struct pl_err *err)
 {
     struct selector_op *o = pl_arena_zero_try(x->arena, sizeof(*o));
     struct select_window w = {.step_ms = s.grid.step_ms, .func = s.func};
@@ -316,12 +338,23 @@ pl_status pq__make_selector(struct op **out, struct exec *x, const struct pq_nod
     pq__op_init(&o->op, &selector_ops, x, n, s.grid);
     PL_TRY(pq__when(&o->when, x, &n->selector.time, err));
     o->tally = s.tally;
-    o->timestamps = timestamps;
-    o->smoothed = n->selector.smoothed && !timestamps;
+    o->timestamps = values != SELECT_SAMPLES;
+    o->info = values == SELECT_INFO_TIMES;
+    o->smoothed = n->selector.smoothed && !o->timestamps;
     w.mint_ms = pq__ref(o->when, s.grid, 0) - (x->q->lookback_ms - 1);
     w.maxt_ms = pq__ref(o->when, s.grid, s.grid.n - 1) + (o->smoothed ? x->q->lookback_ms : 0);
     PL_TRY(pq__select(&o->sel, x, n, w, err));
     o->op.batch_max = PL_MAX(PL_MIN(o->op.batch_max, o->sel.list.n), (size_t)1);
     *out = &o->op;
     return PL_OK;
+}
+
+void pq__selector_forget_offset(struct op *op)
+{
+    struct selector_op *o = (struct selector_op *)op;
+
+    PL_ASSERT(op->ops == &selector_ops);
+    if (o->when.fixed) {
+        o->when.offset_ms = 0;
+    }
 }

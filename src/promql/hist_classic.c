@@ -5,6 +5,19 @@
 
 #define SMALL_DELTA 1e-12 /* relative differences below this between neighbours are rounding, not data */
 
+/* By insertion, which keeps the order of equal bounds, and that of NaN among the others as Prometheus has it. */
+void pq__buckets_sort(struct hist_classic_bucket *b, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        for (size_t j = i; j > 0 && b[j].bound < b[j - 1].bound; j--) {
+            struct hist_classic_bucket swap = b[j];
+
+            b[j] = b[j - 1];
+            b[j - 1] = swap;
+        }
+    }
+}
+
 /* Joins buckets of equal bounds; they must be sorted. */
 static size_t buckets_join(struct hist_classic_bucket *b, size_t n)
 {

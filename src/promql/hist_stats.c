@@ -69,10 +69,31 @@ bool pq__only_stats(const struct pq_node *root, const struct pq_node *selector)
     return path_to(root, selector) == PATH_STATS;
 }
 
-bool pq__strip_buckets(struct samples *s)
+/* Marks samples that are not compared with those before them: where a step begins behind all that was read. */
+static void mark_jumps(uint8_t *jump, const struct samples *s, const struct selection *from)
+{
+    size_t at = 0;
+
+    for (int64_t step = from->first_ms; at < s->n && from->step_ms > 0 && step <= from->maxt_ms; step += from->step_ms) {
+        if (s->t[at] < step - from->reach_ms) {
+            while (at < s->n && s->t[at] < step - from->reach_ms) {
+                at++;
+            }
+            if (at < s->n) {
+                jump[at] = 1;
+            }
+        }
+        while (at < s->n && s->t[at] < step) {
+            at++;
+        }
+    }
+}
+
+bool pq__strip_buckets(struct samples *s, const struct selection *from)
 {
     const struct hist *before = NULL;
     struct hist *plain = NULL;
+    uint8_t *jump = NULL;
 
     for (size_t i = 0; s->h != NULL && i < s->n; i++) {
         const struct hist *h = s->h[i];
@@ -83,12 +104,14 @@ bool pq__strip_buckets(struct samples *s)
         }
         if (plain == NULL) {
             plain = pl_arena_new_array_try(s->hist_arena, struct hist, s->n);
-        }
-        if (plain == NULL) {
-            return false;
+            jump = pl_arena_new_array_try(s->hist_arena, uint8_t, s->n);
+            if (plain == NULL || jump == NULL) {
+                return false;
+            }
+            mark_jumps(jump, s, from);
         }
         plain[i] = (struct hist){.schema = h->schema, .hint = h->hint, .count = h->count, .sum = h->sum};
-        if (h->hint == HIST_HINT_UNKNOWN && before != NULL) {
+        if (h->hint == HIST_HINT_UNKNOWN && before != NULL && jump[i] == 0) {
             if (hist_detect_reset(&reset, s->hist_arena, h, before) != 0) {
                 return false;
             }

@@ -7,6 +7,6 @@
 /* Does the query use no more of the selector's histograms than count and sum? */
 bool pq__only_stats(const struct pq_node *root, const struct pq_node *selector);
 /* Replaces histograms by such without buckets, in the arena that they live in. False: no memory. */
-bool pq__strip_buckets(struct samples *s);
+bool pq__strip_buckets(struct samples *s, const struct selection *from);
 
 #endif

@@ -17,6 +17,8 @@ double pq__hist_variance(const struct hist *h);
 struct hist_classic_bucket {
     double bound, count;
 };
+/* By bound, stable. */
+void pq__buckets_sort(struct hist_classic_bucket *b, size_t n);
 double pq__bucket_quantile(double q, struct hist_classic_bucket *b, size_t n, struct monotonic_fix *fix);
 double pq__bucket_fraction(double from, double to, struct hist_classic_bucket *b, size_t n);
 

@@ -74,7 +74,7 @@ value_fn pq__value_kernel(int func)
     case PQ_FN_FLOOR:
         return floor;
     case PQ_FN_EXP:
-        return exp;
+        return pq__exp;
     case PQ_FN_SQRT:
         return sqrt;
     case PQ_FN_LN:
@@ -86,29 +86,29 @@ value_fn pq__value_kernel(int func)
     case PQ_FN_SGN:
         return v_sgn;
     case PQ_FN_SIN:
-        return sin;
+        return pq__sin;
     case PQ_FN_COS:
-        return cos;
+        return pq__cos;
     case PQ_FN_TAN:
-        return tan;
+        return pq__tan;
     case PQ_FN_ASIN:
-        return asin;
+        return pq__asin;
     case PQ_FN_ACOS:
-        return acos;
+        return pq__acos;
     case PQ_FN_ATAN:
-        return atan;
+        return pq__atan;
     case PQ_FN_SINH:
-        return sinh;
+        return pq__sinh;
     case PQ_FN_COSH:
-        return cosh;
+        return pq__cosh;
     case PQ_FN_TANH:
-        return tanh;
+        return pq__tanh;
     case PQ_FN_ASINH:
-        return asinh;
+        return pq__asinh;
     case PQ_FN_ACOSH:
-        return acosh;
+        return pq__acosh;
     case PQ_FN_ATANH:
-        return atanh;
+        return pq__atanh;
     case PQ_FN_RAD:
         return v_rad;
     case PQ_FN_DEG:
@@ -150,7 +150,7 @@ double pq__arith(enum pq_op op, double l, double r)
     case PQ_OP_POW:
         return pq__pow(l, r);
     case PQ_OP_ATAN2:
-        return atan2(l, r);
+        return pq__atan2(l, r);
     default:
         PL_UNREACHABLE("arithmetic operator");
     }

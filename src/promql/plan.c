@@ -99,6 +99,8 @@ static bool call_name_unique(const struct pq_node *n)
     case PQ_FN_LABEL_REPLACE:
     case PQ_FN_LABEL_JOIN:
         return false;
+    case PQ_FN_HISTOGRAM_QUANTILES:
+        return !pl_str_eq(pq__unparen(n->call.args[1])->string, LABEL_METRIC_NAME);
     default:
         return true; /* these drop the name themselves */
     }
@@ -112,6 +114,9 @@ static bool aggregate_name_unique(const struct pq_node *n)
     case PQ_AGG_LIMITK:
     case PQ_AGG_LIMIT_RATIO:
         return pq__name_unique(n->agg.expr);
+    case PQ_AGG_COUNT_VALUES:
+        return !pl_str_eq(pq__unparen(n->agg.param)->string, LABEL_METRIC_NAME) &&
+               (n->agg.without || !pq__name_in(LABEL_METRIC_NAME, n->agg.labels, n->agg.label_count));
     default:
         return n->agg.without || !pq__name_in(LABEL_METRIC_NAME, n->agg.labels, n->agg.label_count);
     }
@@ -377,7 +382,7 @@ static pl_status plan_node(struct op **out, struct exec *x, const struct pq_node
         s.func = pl_str_c(n->call.func->name);
         return plan_call(out, x, n, s, err);
     case PQ_SELECTOR:
-        return pq__make_selector(out, x, n, false, s, err);
+        return pq__make_selector(out, x, n, SELECT_SAMPLES, s, err);
     case PQ_STRING_LIT:
     case PQ_MATRIX_SELECTOR:
     case PQ_SUBQUERY:
@@ -394,10 +399,11 @@ static pl_status plan(struct op **out, struct exec *x, const struct pq_node *nod
     const struct pq_node *n = pq__unparen(node);
     struct scope once = s;
 
-    if (s.grid.n <= 1 || n->kind == PQ_NUMBER || !pq__invariant(n)) {
+    if ((s.grid.n <= 1 && !s.grid.ranged) || n->kind == PQ_NUMBER || !pq__invariant(n)) {
         return plan_node(out, x, n, s, err);
     }
-    once.grid.n = 1;
+    once.grid.n = PL_MIN(s.grid.n, (size_t)1);
+    once.grid.ranged = false;
     once.tally = pl_arena_zero_try(x->arena, sizeof(*once.tally));
     if (once.tally == NULL) {
         return pq__nomem_node(x, n, err);

@@ -105,8 +105,18 @@ static void pin_time(struct pq_time *time, int64_t t_ms)
     }
 }
 
+/* start() and end() of the first query, which was asked at that time. */
+static void pin_query_times(struct pq_time *time, int64_t t_ms)
+{
+    if (time->at == PQ_AT_START || time->at == PQ_AT_END) {
+        time->at = PQ_AT_TIME;
+        time->at_ms = t_ms;
+    }
+}
+
 void ptest__pin(struct pq_node *n, int64_t t_ms)
 {
+    each_time(n, pin_query_times, t_ms, true);
     each_time(n, pin_time, t_ms, false); /* what is inside a subquery keeps its own times */
 }
 

@@ -91,7 +91,7 @@ static pl_str route_label(struct pl_arena *a, const char *route)
 void querier_metrics_request(struct querier_request_cells *cells, const struct http_request *req, int status,
                              int64_t duration_ns)
 {
-    struct metric_cell *_Atomic *kept = status != 200               ? NULL
+    struct metric_cell *_Atomic *kept = status != 200              ? NULL
                                         : req->method == HTTP_GET  ? &cells->get_ok
                                         : req->method == HTTP_POST ? &cells->post_ok
                                                                    : NULL;

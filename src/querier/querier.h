@@ -1,7 +1,8 @@
 /* querier/querier.h - the Prometheus query API over a query_port.
  *
  * Promise: endpoints, parameters, errors and JSON of spec prometheus.md 6 and http-api-and-config.md 1.5, byte for
- * byte. Threads: handlers run on the query pool.
+ * byte. Threads: handlers run on the threads of the querier's own
+ * queue (queue.h), at most concurrent_max at once.
  */
 #ifndef PL_QUERIER_QUERIER_H
 #define PL_QUERIER_QUERIER_H
@@ -24,10 +25,10 @@ struct querier_options {
     int64_t slow_ns; /* frontend.log_queries_longer_than: 0: no query is logged as slow; below 0: all are */
     bool experimental_functions;
     bool per_step_stats;
-    bool gzip;                    /* querier.response_compression: gzip */
-    bool ignore_query_length_max; /* of single selectors: querier.ignore_max_query_length */
+    bool gzip;                           /* querier.response_compression: gzip */
+    bool ignore_query_length_max;        /* of single selectors: querier.ignore_max_query_length */
     pl_str revision, branch, build_date; /* of status/buildinfo; static texts */
-    /* status/config and status/flags; NULL: not served. Called on the query pool. */
+    /* status/config and status/flags; NULL: not served. Called on those threads. */
     void (*config_yaml)(void *arg, struct pl_buf *out);
     void (*flags)(void *arg, void (*each)(void *each_arg, pl_str name, pl_str value),
                   void *each_arg); /* sorted by name */

@@ -12,7 +12,7 @@ struct block_writer {
     size_t meta_cap;
     struct block_meta_stats series_stats;
     struct chunk_samples samples; /* of the chunk at hand */
-    bool on_disk; /* tmp exists */
+    bool on_disk;                 /* tmp exists */
     bool failed;
 };
 

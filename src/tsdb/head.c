@@ -1,4 +1,4 @@
-#include "tsdb/head.h"
+#include "tsdb/head_hist.h"
 
 #include "base/clock.h"
 
@@ -61,6 +61,9 @@ void head_destroy(struct head *h)
         struct head_page *page = atomic_load_explicit(&pages[i], memory_order_relaxed);
         for (uint32_t k = 0; page != NULL && k < HEAD_PAGE_SERIES; k++) {
             pl_free(page->cold[k].chunks);
+            if (page->hot[k].tail != NULL && head_tail_is_hist(&page->hot[k])) {
+                head_hist_free(head_hist_of(&page->hot[k]));
+            }
             if ((size_t)page->cold[k].label_count * 8 > SLAB_SIZE_MAX) {
                 pl_free((void *)(uintptr_t)page->cold[k].labels);
             }

@@ -30,6 +30,7 @@
 #include "tsdb/symbols.h"
 #include "tsdb/tsdb.h"
 #include "tsdb/wal.h"
+#include "tsdb/wal_hist.h"
 
 #include <stdatomic.h>
 
@@ -41,6 +42,8 @@ enum {
     HEAD_CHUNK_BYTES_MAX = 1005, /* a larger chunk is cut before the next sample (spec 10.13) */
 };
 
+enum { HEAD_LAST_HIST = 2, HEAD_TAIL_HIST = 0xfe /* head_hist.h */ };
+
 /* The part every append touches: one cache line. Locked by its shard. */
 struct head_series {
     struct xor_appender app; /* app.t stays the last time seen after the chunk is closed */
@@ -48,7 +51,7 @@ struct head_series {
     int64_t next_at;         /* the open chunk is cut at this time */
     int64_t chunk_mint;      /* of the open chunk */
     uint8_t tail_class;
-    uint8_t has_t;        /* app.t is meaningful */
+    uint8_t has_t;        /* app.t is meaningful; HEAD_LAST_HIST: it is a histogram's */
     uint8_t logged;       /* its series record is in the WAL */
     _Atomic uint8_t live; /* set last by the creator under the index lock, cleared under exclusive pins */
     uint32_t chunk_count; /* entries of head_cold.chunks */
@@ -222,8 +225,8 @@ uint64_t head_wal_ref(struct head *h, uint32_t slot, const struct head_cold *c);
 bool head_labels(const struct head *h, uint32_t slot, struct pl_arena *a, struct labels *out);
 /* The last slot number in use plus one. */
 uint32_t head_slot_end(struct head *h);
-/* Recomputes mint and maxt by a walk over all series. Pushes may run: pushed_mint_ms was set to INT64_MAX under exclusive
- * pins before, and holds what they brought since. */
+/* Recomputes mint and maxt by a walk over all series. Pushes may run: pushed_mint_ms was set to INT64_MAX under
+ * exclusive pins before, and holds what they brought since. */
 void head_rescan_bounds(struct head *h);
 
 /* ---- head_series.c ---- */
@@ -266,6 +269,10 @@ enum head_sample { HEAD_SAMPLE_OK, HEAD_SAMPLE_EQUAL, HEAD_SAMPLE_DUPLICATE, HEA
 /* Appends to the open chunk, closing and growing it as needed. Shard lock held (or exclusive, while replaying). */
 enum head_sample head_sample_append(struct head *h, struct head_shard *sh, uint32_t slot, struct head_series *s,
                                     int64_t t, double v);
+/* Moves the open chunk to the closed ones. */
+void head_chunk_close(struct head *h, struct head_shard *sh, uint32_t slot, struct head_series *s);
+/* Forgets the open chunk. */
+void head_tail_free(struct head_shard *sh, struct head_series *s);
 /* Adds a chunk to the list of closed ones. */
 void head_chunk_push(struct head_series *s, struct head_cold *c, const struct head_chunk *chunk);
 pl_status head_append(struct head *h, const struct tsdb_append_batch *b, struct pl_arena *a,
@@ -276,8 +283,15 @@ int64_t head_range_end(int64_t t, int64_t range);
 /* ---- head_records.c ---- */
 /* Adds one series to a series record. */
 void head_encode_series(struct head *h, struct pl_buf *out, uint64_t ref, const struct head_cold *c);
-/* Adds the samples of the series' open chunk to a samples record. Shard lock held. */
-PL_MUST_USE pl_status head_encode_tail(struct pl_buf *out, uint64_t ref, const struct head_series *s,
+/* Records of samples, one of each type. */
+struct head_records {
+    struct pl_buf floats, hist[WAL_HIST_KINDS];
+};
+void head_records_fini(struct head_records *r);
+/* Adds what there is to the log, and empties it. */
+void head_records_give(struct head_records *r, struct wal *w, struct wal_ticket *ticket);
+/* Adds the samples of the series' open chunk. Shard lock held. */
+PL_MUST_USE pl_status head_encode_tail(struct head_records *r, uint64_t ref, const struct head_series *s,
                                        struct pl_err *err);
 
 /* ---- head_postings.c ---- */
@@ -329,15 +343,15 @@ static inline void head_bad_note(struct head_bad *bad, const struct pl_err *err)
         bad->first = *err;
     }
 }
-/* The chunks of a series that touch [mint, maxt], closed ones and a copy of the open one. `bad`: where to note chunks that
- * are PL_CORRUPT and left out; NULL: they are an error. */
+/* The chunks of a series that touch [mint, maxt], closed ones and a copy of the open one. `bad`: where to note chunks
+ * that are PL_CORRUPT and left out; NULL: they are an error. */
 pl_status head_chunk_views(struct head *h, uint32_t slot, struct pl_arena *a, struct head_chunk_pins *pins,
                            int64_t mint, int64_t maxt, struct head_bad *bad, struct chunk_view **out, uint32_t *count,
                            struct pl_err *err);
 
 /* ---- head_replay.c ---- */
 struct head_replay_result {
-    uint64_t corruptions, head_chunk_corruptions, series, samples, skipped_records, unknown_refs;
+    uint64_t corruptions, head_chunk_corruptions, series, samples, skipped_records, unknown_refs, bad_histograms;
     uint32_t next_segment;
 };
 pl_status head_replay(struct head *h, pl_str dir, struct tsdb_progress *progress, struct head_replay_result *r,

@@ -1,7 +1,7 @@
 /* The hot path: a batch of samples into open chunks and the WAL. It runs in stages over the whole batch (unknown
  * series, order by shard, prefetch, append), because the time goes into cache misses and those overlap only across
  * series. */
-#include "tsdb/head.h"
+#include "tsdb/head_hist.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -50,17 +50,33 @@ void head_chunk_push(struct head_series *s, struct head_cold *c, const struct he
     c->chunks[s->chunk_count++] = *chunk;
 }
 
-static void chunk_close(struct head *h, struct head_shard *sh, uint32_t slot, struct head_series *s)
+void head_tail_free(struct head_shard *sh, struct head_series *s)
 {
-    struct head_cold *c = head_cold_of(h, slot);
-    struct head_chunk chunk = {.mint_ms = s->chunk_mint, .maxt_ms = s->app.t};
-
-    head_chunks_add(h->chunks, head_wal_ref(h, slot, c), &chunk, s->tail, xor_size(&s->app));
-    head_chunk_push(s, c, &chunk);
-    slab_free(&sh->tails, s->tail_class, s->tail);
+    if (head_tail_is_hist(s)) {
+        head_hist_free(head_hist_of(s));
+    } else {
+        slab_free(&sh->tails, s->tail_class, s->tail);
+    }
     s->tail = NULL;
     s->tail_class = SLAB_CLASS_NONE;
     s->app.sample_count = 0;
+}
+
+void head_chunk_close(struct head *h, struct head_shard *sh, uint32_t slot, struct head_series *s)
+{
+    struct head_cold *c = head_cold_of(h, slot);
+    struct head_chunk chunk = {.mint_ms = s->chunk_mint, .maxt_ms = s->app.t};
+    struct chunk_view v = {.data = s->tail, .size = xor_size(&s->app), .encoding = CHUNK_ENC_XOR};
+
+    if (PL_UNLIKELY(head_tail_is_hist(s))) {
+        size_t size;
+        v.data = hist_chunk_bytes(head_hist_of(s)->w, &size);
+        v.size = (uint32_t)size;
+        v.encoding = head_hist_of(s)->encoding;
+    }
+    head_chunks_add(h->chunks, head_wal_ref(h, slot, c), &chunk, v.encoding, v.data, v.size);
+    head_chunk_push(s, c, &chunk);
+    head_tail_free(sh, s);
 }
 
 static void chunk_open(struct head *h, struct head_shard *sh, struct head_series *s, int64_t t)
@@ -94,6 +110,9 @@ enum head_sample head_sample_append(struct head *h, struct head_shard *sh, uint3
         if (t < s->app.t) {
             return HEAD_SAMPLE_OLD;
         }
+        if (s->has_t == HEAD_LAST_HIST) {
+            return HEAD_SAMPLE_DUPLICATE;
+        }
         return s->app.v_bits == pl_f64_bits(v) ? HEAD_SAMPLE_EQUAL : HEAD_SAMPLE_DUPLICATE;
     }
     if (s->tail != NULL) {
@@ -102,7 +121,7 @@ enum head_sample head_sample_append(struct head *h, struct head_shard *sh, uint3
         }
         if (PL_UNLIKELY(t >= s->next_at || s->app.sample_count >= HEAD_CHUNK_SAMPLES * 2 ||
                         xor_size(&s->app) > HEAD_CHUNK_BYTES_MAX)) {
-            chunk_close(h, sh, slot, s);
+            head_chunk_close(h, sh, slot, s);
         }
     }
     if (s->tail == NULL) {
@@ -128,8 +147,10 @@ struct call {
     int64_t min_valid;
     int64_t mint, maxt;
     uint8_t *samples_record;
-    struct pl_buf series_record, tail_record;
-    uint32_t *unlogged; /* slots whose series records are in this call's WAL records; heap, rare */
+    struct pl_buf series_record;
+    struct head_records tails; /* of series that are logged anew */
+    struct head_records hists; /* only the records of histograms are used */
+    uint32_t *unlogged;        /* slots whose series records are in this call's WAL records; heap, rare */
     size_t unlogged_count, unlogged_cap;
     struct wal_ticket ticket;
 };
@@ -155,6 +176,9 @@ static void refuse_series(struct call *c, enum tsdb_soft_kind kind, uint32_t i)
 
     for (uint32_t k = 0; k < s->sample_count; k++) {
         refuse(c, kind, i, c->b->t[s->sample_first + k], c->b->v[s->sample_first + k], 0);
+    }
+    for (uint32_t k = 0; k < s->hist_count; k++) {
+        refuse(c, kind, i, c->b->hist_t[s->hist_first + k], 0, 0);
     }
 }
 
@@ -282,20 +306,13 @@ static void records_give(struct call *c, struct record *rec)
     if (wal != NULL && c->series_record.n > 0) {
         wal_add(wal, &c->ticket, c->series_record.p, c->series_record.n);
     }
-    if (wal != NULL && c->tail_record.n > 0) {
-        wal_add(wal, &c->ticket, c->tail_record.p, c->tail_record.n);
-    }
+    head_records_give(&c->tails, wal, &c->ticket);
     if (wal != NULL && rec->base_ref != 0) {
         wal_add(wal, &c->ticket, c->samples_record, (size_t)(rec->p - c->samples_record));
     }
+    head_records_give(&c->hists, wal, &c->ticket);
     pl_buf_reset(&c->series_record);
-    pl_buf_reset(&c->tail_record);
     *rec = (struct record){.p = c->samples_record};
-}
-
-static inline bool records_full(const struct call *c, const struct record *rec)
-{
-    return rec->p - c->samples_record > WAL_RECORD_BYTES_WANTED || c->series_record.n > WAL_RECORD_BYTES_WANTED;
 }
 
 /* The log, as far as it will be read again, may not know this series: its record goes first. Samples that it has
@@ -306,7 +323,7 @@ static void series_log(struct call *c, uint32_t slot, const struct head_series *
     struct pl_err err;
 
     head_encode_series(c->h, &c->series_record, ref, head_cold_of(c->h, slot));
-    if (s->tail != NULL && head_encode_tail(&c->tail_record, ref, s, &err) != PL_OK) {
+    if (s->tail != NULL && head_encode_tail(&c->tails, ref, s, &err) != PL_OK) {
         pl_error("open chunk cannot be logged again", PL_KV("user", c->h->tenant), PL_KV_ERR(&err));
     }
     pl_array_reserve(c->unlogged, c->unlogged_cap, c->unlogged_count + 1);
@@ -316,24 +333,22 @@ static void series_log(struct call *c, uint32_t slot, const struct head_series *
 static void note_refusal(struct call *c, enum head_sample got, uint32_t i, int64_t t, double v,
                          const struct head_series *s)
 {
+    bool first = c->r->first == TSDB_SOFT_NONE;
+
     refuse(c, got == HEAD_SAMPLE_DUPLICATE ? TSDB_SOFT_DUPLICATE : TSDB_SOFT_OUT_OF_ORDER, i, t, v,
            pl_f64_from_bits(s->app.v_bits));
+    if (first) {
+        c->r->first_existing_is_hist = s->has_t == HEAD_LAST_HIST;
+    }
 }
 
 /* The samples [first, end) of one series of the batch. Returns how many were stored. */
-static inline uint32_t samples_append(struct call *c, struct head_shard *sh, uint32_t i, uint32_t first, uint32_t end,
-                                      struct record *rec)
+static inline uint32_t samples_append(struct call *c, struct head_shard *sh, uint32_t i, uint64_t ref, uint32_t first,
+                                      uint32_t end, struct record *rec)
 {
     uint32_t slot = c->slots[i], stored = 0;
     struct head_series *s = head_hot(c->h, slot);
-    uint64_t ref = slot;
 
-    if (PL_UNLIKELY(!s->logged || c->h->foreign.count > 0)) {
-        ref = head_wal_ref(c->h, slot, head_cold_of(c->h, slot));
-        if (!s->logged) {
-            series_log(c, slot, s, ref);
-        }
-    }
     for (uint32_t k = first; k < end; k++) {
         int64_t t = c->b->t[k];
         double v = c->b->v[k];
@@ -357,17 +372,114 @@ static inline uint32_t samples_append(struct call *c, struct head_shard *sh, uin
     return stored;
 }
 
-static inline uint32_t series_append(struct call *c, struct head_shard *sh, uint32_t i, struct record *rec)
+/* One histogram; false: refused. */
+static bool hist_append(struct call *c, struct head_shard *sh, uint32_t i, uint64_t ref, int64_t t,
+                        const struct hist *x, bool whole)
+{
+    struct head_series *s = head_hot(c->h, c->slots[i]);
+    enum head_sample got = HEAD_SAMPLE_OLD;
+
+    if (t < c->min_valid) {
+        refuse(c, TSDB_SOFT_OUT_OF_BOUNDS, i, t, 0, 0);
+        return false;
+    }
+    got = head_hist_append(c->h, sh, c->slots[i], s, t, x, whole, c->a);
+    if (got > HEAD_SAMPLE_EQUAL) {
+        c->r->first_is_hist = c->r->first == TSDB_SOFT_NONE || c->r->first_is_hist;
+        note_refusal(c, got, i, t, 0, s);
+        return false;
+    }
+    wal_hist_encode(&c->hists.hist[wal_hist_kind(x, whole)], ref, t, x, whole);
+    c->mint = PL_MIN(c->mint, t);
+    c->maxt = PL_MAX(c->maxt, t);
+    return true;
+}
+
+static bool hists_full(const struct call *c)
+{
+    for (int i = 0; i < WAL_HIST_KINDS; i++) {
+        if (c->hists.hist[i].n > WAL_RECORD_BYTES_WANTED) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The histograms of one series. Records of another kind, or of floats, have their own order in the log: what came
+ * before goes before. */
+static uint32_t hists_append(struct call *c, struct head_shard *sh, uint32_t i, uint64_t ref, struct record *rec)
 {
     const struct tsdb_append_series *bs = &c->b->series[i];
-    uint32_t at = bs->sample_first, end = at + bs->sample_count, stored = 0;
+    uint32_t stored = 0;
+    unsigned kind = WAL_HIST_KINDS;
 
-    while (PL_UNLIKELY(end - at > SLICE_SAMPLES)) {
-        stored += samples_append(c, sh, i, at, at + SLICE_SAMPLES, rec);
+    for (uint32_t k = bs->hist_first; k < bs->hist_first + bs->hist_count; k++) {
+        const struct hist *x = c->b->hist[k];
+        unsigned now = wal_hist_kind(x, c->b->hist_whole[k]);
+        if ((kind != WAL_HIST_KINDS && now != kind) || hists_full(c)) {
+            records_give(c, rec);
+        }
+        kind = now;
+        stored += hist_append(c, sh, i, ref, c->b->hist_t[k], x, c->b->hist_whole[k]);
+    }
+    return stored;
+}
+
+/* Floats for a series of histograms: leading stale markers become histograms. */
+static uint32_t stale_append(struct call *c, struct head_shard *sh, uint32_t i, uint64_t ref, uint32_t *at,
+                             uint32_t end, struct record *rec)
+{
+    const struct hist stale = {.sum = pl_f64_from_bits(PL_STALE_NAN_BITS)};
+    struct head_series *s = head_hot(c->h, c->slots[i]);
+    uint32_t stored = 0;
+
+    for (; *at < end && s->has_t == HEAD_LAST_HIST && pl_is_stale(c->b->v[*at]); ++*at) {
+        bool whole = !head_tail_is_hist(s) || head_hist_of(s)->encoding == CHUNK_ENC_HISTOGRAM;
+        stored += hist_append(c, sh, i, ref, c->b->t[*at], &stale, whole);
+        records_give(c, rec); /* floats that follow are in another record */
+    }
+    return stored;
+}
+
+/* A series that needs more than its floats appended: apart, so that the common loop stays short. */
+static __attribute__((noinline)) uint32_t series_append_rare(struct call *c, struct head_shard *sh, uint32_t i,
+                                                             struct record *rec)
+{
+    const struct tsdb_append_series *bs = &c->b->series[i];
+    uint32_t at = bs->sample_first, end = at + bs->sample_count, stored = 0, slot = c->slots[i];
+    const struct head_series *s = head_hot(c->h, slot);
+    uint64_t ref = head_wal_ref(c->h, slot, head_cold_of(c->h, slot));
+
+    if (!s->logged) {
+        series_log(c, slot, s, ref);
+    }
+    if (s->has_t == HEAD_LAST_HIST) {
+        stored += stale_append(c, sh, i, ref, &at, end, rec);
+    }
+    while (end - at > SLICE_SAMPLES) {
+        stored += samples_append(c, sh, i, ref, at, at + SLICE_SAMPLES, rec);
         at += SLICE_SAMPLES;
         records_give(c, rec);
     }
-    return stored + samples_append(c, sh, i, at, end, rec);
+    stored += samples_append(c, sh, i, ref, at, end, rec);
+    stored += hists_append(c, sh, i, ref, rec);
+    if (c->series_record.n > WAL_RECORD_BYTES_WANTED) {
+        records_give(c, rec);
+    }
+    return stored;
+}
+
+/* All samples of one series of the batch: floats, then histograms. */
+static inline uint32_t series_append(struct call *c, struct head_shard *sh, uint32_t i, struct record *rec)
+{
+    const struct tsdb_append_series *bs = &c->b->series[i];
+    const struct head_series *s = head_hot(c->h, c->slots[i]);
+
+    if (PL_UNLIKELY(!s->logged || s->has_t == HEAD_LAST_HIST || bs->hist_count > 0 || c->h->foreign.count > 0 ||
+                    bs->sample_count > SLICE_SAMPLES)) {
+        return series_append_rare(c, sh, i, rec);
+    }
+    return samples_append(c, sh, i, c->slots[i], bs->sample_first, bs->sample_first + bs->sample_count, rec);
 }
 
 static inline void prefetch_series(const struct call *c, uint32_t i)
@@ -404,7 +516,7 @@ static void PL_HOT shard_append(struct call *c, uint32_t shard, const uint32_t *
             prefetch_tail(c, order[k + PREFETCH_TAIL]);
         }
         stored += series_append(c, sh, order[k], &rec);
-        if (PL_UNLIKELY(records_full(c, &rec))) {
+        if (PL_UNLIKELY(rec.p - c->samples_record > WAL_RECORD_BYTES_WANTED)) {
             records_give(c, &rec);
         }
     }
@@ -544,7 +656,8 @@ pl_status head_append(struct head *h, const struct tsdb_append_batch *b, struct 
         r->head_maxt_ms = c.min_valid; /* empty: what the blocks reach to is the bound */
     }
     pl_buf_fini(&c.series_record);
-    pl_buf_fini(&c.tail_record);
+    head_records_fini(&c.tails);
+    head_records_fini(&c.hists);
     pl_free(c.unlogged);
     /* A full disk here costs nothing yet: the samples are in the WAL, the chunks wait in memory. */
     if (head_chunks_flush(h->chunks, FLUSH_CHUNK_BYTES, false, &flush_err) != PL_OK) {

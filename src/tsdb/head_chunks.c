@@ -273,7 +273,8 @@ static void current_start_locked(struct head_chunks *hc)
     hc->buffered += sizeof(header);
 }
 
-void head_chunks_add(struct head_chunks *hc, uint64_t ref, struct head_chunk *c, const uint8_t *data, uint32_t size)
+void head_chunks_add(struct head_chunks *hc, uint64_t ref, struct head_chunk *c, uint8_t encoding, const uint8_t *data,
+                     uint32_t size)
 {
     uint8_t *start, *p;
     size_t n;
@@ -290,7 +291,7 @@ void head_chunks_add(struct head_chunks *hc, uint64_t ref, struct head_chunk *c,
     pl_put_be64(start, ref);
     pl_put_be64(start + 8, (uint64_t)c->mint_ms);
     pl_put_be64(start + 16, (uint64_t)c->maxt_ms);
-    start[24] = CHUNK_ENC_XOR;
+    start[24] = encoding;
     p = uvarint_put(start + HC_RECORD_FIXED, size);
     memcpy(p, data, size);
     p += size;

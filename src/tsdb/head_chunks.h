@@ -18,7 +18,8 @@ struct head_chunk {
 };
 
 struct head_chunks;
-/* Called for each chunk on disk, files in order. `behind_hole`: in an earlier file, what follows bad bytes is missing. */
+/* Called for each chunk on disk, files in order. `behind_hole`: in an earlier file, what follows bad bytes is missing.
+ */
 typedef void (*head_chunks_load_fn)(void *arg, uint64_t ref, const struct head_chunk *c, bool behind_hole);
 /* PL_BLOCKING. Reads the files of dir (made when missing); a corrupt tail of the last file is cut (unless read_only),
  * others stay as they are, so that the hole is known until what fills it is on disk; *corruptions counts files with bad
@@ -28,7 +29,8 @@ PL_MUST_USE pl_status head_chunks_open(struct head_chunks **out, pl_str dir, boo
 void head_chunks_close(struct head_chunks *hc); /* flushes; NULL allowed */
 
 /* Stores one chunk; fills c->file and c->offset from the rest. */
-void head_chunks_add(struct head_chunks *hc, uint64_t ref, struct head_chunk *c, const uint8_t *data, uint32_t size);
+void head_chunks_add(struct head_chunks *hc, uint64_t ref, struct head_chunk *c, uint8_t encoding, const uint8_t *data,
+                     uint32_t size);
 /* PL_BLOCKING. Writes what is buffered when it is at least min_bytes; `sync` also fsyncs. */
 PL_MUST_USE pl_status head_chunks_flush(struct head_chunks *hc, size_t min_bytes, bool sync, struct pl_err *err);
 /* Deletes the files whose chunks all end before mint_ms, but never the newest; the next chunk starts a file. */

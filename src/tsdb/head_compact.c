@@ -170,10 +170,7 @@ static void series_chunks_drop(struct head *h, struct head_shard *sh, struct hea
         }
     }
     if (s->tail != NULL && s->app.t < mint) {
-        slab_free(&sh->tails, s->tail_class, s->tail);
-        s->tail = NULL;
-        s->tail_class = SLAB_CLASS_NONE;
-        s->app.sample_count = 0;
+        head_tail_free(sh, s);
         atomic_fetch_sub_explicit(&h->chunk_count, 1, memory_order_relaxed);
     }
 }

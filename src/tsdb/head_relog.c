@@ -6,7 +6,7 @@ enum { RELOG_SLICE_PAGES = 64 };
 /* Writes each live series of some pages, and the samples of its open chunk, into the new segments. Pushes may go on:
  * what they add is in the log already, and replay ignores what it has seen. */
 static pl_status relog_pages(struct head *h, uint32_t first, uint32_t last, struct pl_buf *series,
-                             struct pl_buf *samples, struct pl_err *err)
+                             struct head_records *samples, struct pl_err *err)
 {
     struct wal_ticket ticket = {.used = false};
 
@@ -19,7 +19,6 @@ static pl_status relog_pages(struct head *h, uint32_t first, uint32_t last, stru
             continue;
         }
         pl_buf_reset(series);
-        pl_buf_reset(samples);
         pl_mutex_lock(&sh->lock);
         for (uint32_t k = 0; k < HEAD_PAGE_SERIES && st == PL_OK; k++) {
             if (head_is_live(&page->hot[k])) {
@@ -31,9 +30,7 @@ static pl_status relog_pages(struct head *h, uint32_t first, uint32_t last, stru
         if (st == PL_OK && series->n > 0) {
             wal_add(h->wal, &ticket, series->p, series->n);
         }
-        if (st == PL_OK && samples->n > 0) {
-            wal_add(h->wal, &ticket, samples->p, samples->n);
-        }
+        head_records_give(samples, st == PL_OK ? h->wal : NULL, &ticket);
         pl_mutex_unlock(&sh->lock);
         if (st != PL_OK) {
             return st;
@@ -42,9 +39,9 @@ static pl_status relog_pages(struct head *h, uint32_t first, uint32_t last, stru
     return wal_commit(h->wal, &ticket, err);
 }
 
-/* Chunk files of a foreign writer may name a series by more than one reference: these names stay in the log too. Not the
- * reference that its samples are logged under: that one's record comes with them (relog_pages). Before it, samples that
- * are pushed meanwhile would be replayed first, and the older ones then refused. */
+/* Chunk files of a foreign writer may name a series by more than one reference: these names stay in the log too. Not
+ * the reference that its samples are logged under: that one's record comes with them (relog_pages). Before it, samples
+ * that are pushed meanwhile would be replayed first, and the older ones then refused. */
 static pl_status relog_aliases(struct head *h, struct pl_err *err)
 {
     struct pl_buf series = {.p = NULL};
@@ -79,7 +76,8 @@ static pl_status relog_aliases(struct head *h, struct pl_err *err)
 
 static pl_status wal_truncate(struct head *h, pl_str wal_dir, struct pl_err *err)
 {
-    struct pl_buf series = {.p = NULL}, samples = {.p = NULL};
+    struct pl_buf series = {.p = NULL};
+    struct head_records samples = {.floats = {.p = NULL}};
     uint32_t segment, end;
     pl_status st = wal_roll(h->wal, &segment, err);
 
@@ -102,7 +100,7 @@ static pl_status wal_truncate(struct head *h, pl_str wal_dir, struct pl_err *err
         st = wal_delete_before(wal_dir, segment, err);
     }
     pl_buf_fini(&series);
-    pl_buf_fini(&samples);
+    head_records_fini(&samples);
     return st;
 }
 

@@ -1,6 +1,6 @@
 /* Opening: head chunk files first, then the WAL. One thread reads and finds series, others append samples: worker w
  * owns the shards s with s % workers == w, so no lock is taken and each series sees its samples in the log's order. */
-#include "tsdb/head.h"
+#include "tsdb/head_hist.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -12,17 +12,26 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { WORKERS_MAX = 8, PART_SAMPLES = 2048, PARTS_PER_WORKER = 24, DECODE_SAMPLES = 512 };
+enum { WORKERS_MAX = 8, PART_SAMPLES = 2048, PART_HISTS = 64, PARTS_PER_WORKER = 24, DECODE_SAMPLES = 512 };
 enum { SLOT_SPARE = 65536, SLOT_LIMIT = INT32_MAX };
 
+/* A histogram on its way to a worker, in one piece of memory. */
+struct part_hist {
+    struct hist h; /* arrays behind it */
+    bool whole;
+};
 struct part_sample {
     uint32_t slot;
+    bool is_hist;
     int64_t t;
-    double v;
+    union {
+        double v;
+        struct part_hist *hist; /* freed by the worker */
+    } u;
 };
 struct part {
     struct part *next;
-    uint32_t n;
+    uint32_t n, hists;
     struct part_sample v[PART_SAMPLES];
 };
 
@@ -56,12 +65,23 @@ struct replay {
     size_t renamed_count, renamed_cap;
     struct head_memo memo;
     struct pl_buf scratch;
+    struct pl_arena hist_arena;
     int64_t min_valid;
 };
 
 /* ---- workers ---- */
 
-static void part_apply(struct head *h, const struct part *p)
+static void hist_apply(struct head *h, const struct part_sample *x, struct pl_arena *scratch)
+{
+    struct part_hist *p = x->u.hist;
+
+    (void)head_hist_append(h, &h->shards[head_shard_of(x->slot)], x->slot, head_hot(h, x->slot), x->t, &p->h, p->whole,
+                           scratch);
+    pl_free(p);
+    pl_arena_reset(scratch);
+}
+
+static void part_apply(struct head *h, const struct part *p, struct pl_arena *scratch)
 {
     enum { AHEAD = 12, AHEAD_TAIL = 6 };
 
@@ -77,15 +97,21 @@ static void part_apply(struct head *h, const struct part *p)
                 __builtin_prefetch(s->tail + s->app.bit_count / 8, 1);
             }
         }
-        (void)head_sample_append(h, &h->shards[head_shard_of(slot)], slot, head_hot(h, slot), p->v[i].t, p->v[i].v);
+        if (PL_UNLIKELY(p->v[i].is_hist)) {
+            hist_apply(h, &p->v[i], scratch);
+            continue;
+        }
+        (void)head_sample_append(h, &h->shards[head_shard_of(slot)], slot, head_hot(h, slot), p->v[i].t, p->v[i].u.v);
     }
 }
 
 static void worker_run(void *arg)
 {
     struct replay_worker *w = arg;
+    struct pl_arena scratch;
     struct pl_err err;
 
+    pl_arena_init(&scratch, 0);
     pl_mutex_lock(&w->lock);
     for (;;) {
         struct part *p = w->todo;
@@ -101,17 +127,19 @@ static void worker_run(void *arg)
         w->busy = true;
         w->todo = p->next;
         pl_mutex_unlock(&w->lock);
-        part_apply(w->h, p);
+        part_apply(w->h, p, &scratch);
         if (head_chunks_flush(w->h->chunks, 4 << 20, false, &err) != PL_OK) {
             pl_debug("head chunks wait in memory", PL_KV_ERR(&err)); /* tried again with the next part */
         }
         p->n = 0;
+        p->hists = 0;
         pl_mutex_lock(&w->lock);
         p->next = w->spare;
         w->spare = p;
         pl_cond_broadcast(&w->changed);
     }
     pl_mutex_unlock(&w->lock);
+    pl_arena_fini(&scratch);
 }
 
 /* Hands the filled part over and waits for an empty one: the bound on memory. */
@@ -166,6 +194,7 @@ static void workers_start(struct replay *r)
         for (int k = 0; k < PARTS_PER_WORKER; k++) {
             struct part *p = pl_alloc(sizeof(*p));
             p->n = 0;
+            p->hists = 0;
             p->next = w->spare;
             w->spare = p;
         }
@@ -400,12 +429,70 @@ static pl_status samples_record(struct replay *r, const uint8_t *p, size_t n, st
                 continue;
             }
             w = &r->workers[r->worker_count == 1 ? 0 : head_shard_of(slot) % r->worker_count];
-            w->filling->v[w->filling->n++] = (struct part_sample){.slot = slot, .t = v[i].t, .v = v[i].v};
+            w->filling->v[w->filling->n++] = (struct part_sample){.slot = slot, .t = v[i].t, .u.v = v[i].v};
             if (w->filling->n == PART_SAMPLES) {
                 worker_give(w);
             }
         }
         r->r->samples += got;
+    }
+}
+
+/* Copies a histogram and its arrays into one piece. */
+static struct part_hist *part_hist_make(const struct hist *h, bool whole)
+{
+    size_t pos = h->pos.len, neg = h->neg.len, bounds = h->bound_count;
+    struct part_hist *p = pl_alloc(sizeof(*p) + (pos + neg + bounds) * sizeof(double) + (pos + neg) * sizeof(int32_t));
+    double *n = (double *)(void *)(p + 1);
+    int32_t *at = (int32_t *)(void *)(n + pos + neg + bounds);
+
+    *p = (struct part_hist){.h = *h, .whole = whole};
+    if (pos > 0) {
+        memcpy(n, h->pos.n, pos * sizeof(*n));
+        memcpy(at, h->pos.at, pos * sizeof(*at));
+    }
+    if (neg > 0) {
+        memcpy(n + pos, h->neg.n, neg * sizeof(*n));
+        memcpy(at + pos, h->neg.at, neg * sizeof(*at));
+    }
+    if (bounds > 0) {
+        memcpy(n + pos + neg, h->bounds, bounds * sizeof(*n));
+    }
+    p->h.pos = (struct hist_side){at, n, (uint32_t)pos};
+    p->h.neg = (struct hist_side){at + pos, n + pos, (uint32_t)neg};
+    p->h.bounds = n + pos + neg;
+    return p;
+}
+
+static pl_status hists_record(struct replay *r, const uint8_t *p, size_t n, struct pl_err *err)
+{
+    struct wal_hists it;
+    struct wal_hist x;
+    bool more;
+
+    PL_TRY(wal_hists_begin(&it, p, n, err));
+    for (;;) {
+        struct replay_worker *w;
+        uint32_t slot;
+
+        pl_arena_reset(&r->hist_arena);
+        PL_TRY(wal_hists_next(&it, &r->hist_arena, &x, &more, err));
+        if (!more) {
+            return PL_OK;
+        }
+        slot = ref_slot(r->h, x.ref);
+        r->r->samples++;
+        r->r->unknown_refs += slot == 0;
+        r->r->bad_histograms += x.h == NULL;
+        if (slot == 0 || x.h == NULL || x.t < r->min_valid) {
+            continue;
+        }
+        w = &r->workers[head_shard_of(slot) % r->worker_count];
+        w->filling->v[w->filling->n++] =
+            (struct part_sample){.slot = slot, .is_hist = true, .t = x.t, .u.hist = part_hist_make(x.h, x.whole)};
+        if (++w->filling->hists == PART_HISTS || w->filling->n == PART_SAMPLES) {
+            worker_give(w);
+        }
     }
 }
 
@@ -424,8 +511,12 @@ static pl_status record_each(void *arg, const uint8_t *p, size_t n, struct pl_er
         PL_TRY(samples_record(r, p + 1, n - 1, err));
         break;
     default:
-        r->r->skipped_records++;
-        return PL_OK;
+        if (!wal_record_is_hist(p[0])) {
+            r->r->skipped_records++;
+            return PL_OK;
+        }
+        PL_TRY(hists_record(r, p, n, err));
+        break;
     }
     if (r->progress != NULL) {
         atomic_store_explicit(&r->progress->samples, r->r->samples, memory_order_relaxed);
@@ -611,11 +702,13 @@ pl_status head_replay(struct head *h, pl_str dir, struct tsdb_progress *progress
             pl_info("WAL replayed", PL_KV("user", h->tenant), PL_KV_INT("series", result->series),
                     PL_KV_INT("samples", result->samples), PL_KV_INT("skipped_records", result->skipped_records),
                     PL_KV_INT("unknown_series", result->unknown_refs),
+                    PL_KV_INT("invalid_histograms", result->bad_histograms),
                     PL_KV_DUR_NS("duration", pl_now_mono_ns() - start_ns));
         }
     }
     pl_arena_fini(&a);
     pl_buf_fini(&r->scratch);
+    pl_arena_fini(&r->hist_arena);
     pl_free(r->renamed);
     pl_free(r->chunks);
     pl_free(r);

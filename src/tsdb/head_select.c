@@ -1,5 +1,5 @@
 /* Queries over the head: series sorted by labels, closed chunks by reference, open ones copied. */
-#include "tsdb/head.h"
+#include "tsdb/head_hist.h"
 
 #include <stdlib.h>
 
@@ -33,15 +33,24 @@ void head_sort_slots(struct head *h, uint32_t *slots, size_t n)
 static pl_status open_chunk_copy(const struct head_series *s, struct pl_arena *a, struct chunk_view *out,
                                  struct pl_err *err)
 {
-    uint32_t size = xor_size(&s->app);
-    uint8_t *copy = pl_arena_alloc_try(a, size);
+    struct chunk_view v = {.data = s->tail, .size = xor_size(&s->app), .encoding = CHUNK_ENC_XOR};
+    uint8_t *copy;
 
+    if (head_tail_is_hist(s)) {
+        size_t size;
+        v.data = hist_chunk_bytes(head_hist_of(s)->w, &size);
+        v.size = (uint32_t)size;
+        v.encoding = head_hist_of(s)->encoding;
+    }
+    copy = pl_arena_alloc_try(a, v.size);
     if (copy == NULL) {
         return pl_fail(err, PL_LIMIT, "query memory limit");
     }
-    memcpy(copy, s->tail, size);
-    *out = (struct chunk_view){
-        .data = copy, .size = size, .encoding = CHUNK_ENC_XOR, .mint_ms = s->chunk_mint, .maxt_ms = s->app.t};
+    memcpy(copy, v.data, v.size);
+    v.data = copy;
+    v.mint_ms = s->chunk_mint;
+    v.maxt_ms = s->app.t;
+    *out = v;
     return PL_OK;
 }
 
@@ -185,8 +194,7 @@ static pl_status select_pinned(struct head *h, struct pl_arena *a, const struct 
             return pl_fail(err, PL_LIMIT, "query memory limit");
         }
         if (!q->labels_only) {
-            PL_TRY(head_chunk_views(h, slots[i], a, &pins, q->mint_ms, q->maxt_ms, NULL, &views,
-                                    &view_count, err));
+            PL_TRY(head_chunk_views(h, slots[i], a, &pins, q->mint_ms, q->maxt_ms, NULL, &views, &view_count, err));
             if (view_count == 0) {
                 continue; /* truncated meanwhile */
             }

@@ -8,8 +8,7 @@
  * the same samples is logged again, and appends work again when space returns. Not here: limits' values, tenants, error
  * texts for clients (ingester/).
  *
- * Out-of-order samples, native histograms and head checkpoints belong to later work; records of them in a WAL are
- * skipped and counted, blocks that hold them are read for their float series.
+ * Out-of-order samples and head checkpoints belong to later work; records of them in a WAL are skipped and counted.
  */
 #ifndef PL_TSDB_TSDB_H
 #define PL_TSDB_TSDB_H
@@ -61,6 +60,7 @@ struct tsdb_append_series {
     struct labels labels;        /* when ref is 0: sorted, unique, no empty values; borrowed during the call */
     uint32_t sample_first;       /* in t[] and v[] of the batch */
     uint32_t sample_count;
+    uint32_t hist_first, hist_count; /* in the histogram columns */
 };
 
 struct tsdb_append_batch {
@@ -68,6 +68,10 @@ struct tsdb_append_batch {
     uint32_t series_count;
     const int64_t *t;
     const double *v;
+    /* Columns of native histograms: valid ones (hist_validate), of schemas -4..8 or custom. NULL: none. */
+    const int64_t *hist_t;
+    const struct hist *const *hist;
+    const bool *hist_whole;         /* of integer counts */
     uint64_t series_max;            /* 0: none; head series of this tenant */
     uint64_t series_per_metric_max; /* 0: none */
 };
@@ -91,8 +95,9 @@ struct tsdb_append_result {
     uint32_t first_series;      /* index in batch->series */
     struct labels first_labels; /* in the arena given to tsdb_append */
     int64_t first_t;
-    double first_v, first_existing_v; /* offered; TSDB_SOFT_DUPLICATE: stored */
-    int64_t head_maxt_ms;             /* while the head is empty: where the blocks end */
+    bool first_is_hist, first_existing_is_hist; /* then there is no value; of order and duplicates only */
+    double first_v, first_existing_v;           /* offered; TSDB_SOFT_DUPLICATE: stored */
+    int64_t head_maxt_ms;                       /* while the head is empty: where the blocks end */
 };
 
 /* PL_OK even when samples were refused (see result). PL_IO when the WAL could not be written: then nothing is

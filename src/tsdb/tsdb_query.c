@@ -48,8 +48,8 @@ static pl_status block_status(const struct block *b, pl_status st, struct pl_err
     return st;
 }
 
-/* Head before block list, always: what a cut moves from one to the other meanwhile is then in both, and merged. The other
- * way round it would be in neither. */
+/* Head before block list, always: what a cut moves from one to the other meanwhile is then in both, and merged. The
+ * other way round it would be in neither. */
 static pl_status source_select(struct series_source *src, struct pl_arena *a, const struct series_select *q,
                                struct series_list *out, struct pl_err *err)
 {

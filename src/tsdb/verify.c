@@ -8,6 +8,7 @@
 #include "tsdb/head_map.h"
 #include "tsdb/verify_internal.h"
 #include "tsdb/wal.h"
+#include "tsdb/wal_hist.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -107,6 +108,29 @@ static pl_status tombstones_check(const uint8_t *p, size_t n, struct pl_err *err
     return PL_OK;
 }
 
+static pl_status hists_check(struct wal_check *c, const uint8_t *p, size_t n, struct pl_err *err)
+{
+    struct wal_hists it;
+    struct wal_hist x;
+    struct pl_arena a;
+    bool more = true;
+    pl_status st = wal_hists_begin(&it, p, n, err);
+
+    pl_arena_init(&a, 0);
+    while (st == PL_OK && more) {
+        st = wal_hists_next(&it, &a, &x, &more, err);
+        if (st == PL_OK && more) {
+            c->r->wal.samples++;
+            if (x.h == NULL) {
+                st = pl_fail(err, PL_CORRUPT, "invalid histogram of series ref %llu", (unsigned long long)x.ref);
+            }
+        }
+        pl_arena_reset(&a);
+    }
+    pl_arena_fini(&a);
+    return st;
+}
+
 static pl_status wal_record(void *arg, const uint8_t *p, size_t n, struct pl_err *err)
 {
     struct wal_check *c = arg;
@@ -130,8 +154,8 @@ static pl_status wal_record(void *arg, const uint8_t *p, size_t n, struct pl_err
         return PL_OK;
     case WAL_REC_TOMBSTONES:
         return tombstones_check(p + 1, n - 1, err);
-    default:
-        return PL_OK; /* readers skip what they do not know */
+    default: /* readers skip what they do not know */
+        return wal_record_is_hist(p[0]) ? hists_check(c, p, n, err) : PL_OK;
     }
 }
 
@@ -355,8 +379,8 @@ static pl_status fail_nothing(const char *path, const struct names *names, struc
 {
     for (size_t i = 0; i < names->n; i++) {
         if (is_tenant_dir(path, names->v[i])) {
-            return pl_fail(err, PL_INVALID, "%s holds neither blocks nor a WAL; name a tenant's folder: %s/%s", path, path,
-                           names->v[i]);
+            return pl_fail(err, PL_INVALID, "%s holds neither blocks nor a WAL; name a tenant's folder: %s/%s", path,
+                           path, names->v[i]);
         }
     }
     return pl_fail(err, PL_INVALID, "%s holds neither blocks nor a WAL", path);

@@ -14,7 +14,7 @@ struct verify_part {
     uint64_t records; /* WAL only */
     uint64_t series;  /* WAL and head chunks: different references; blocks: the sum over all */
     uint64_t chunks;  /* not of the WAL */
-    uint64_t samples; /* floats in the WAL; repeats, as after a truncation, count again */
+    uint64_t samples; /* repeats in the WAL, as after a truncation, count again */
     uint64_t bytes;   /* of the files; of blocks: index and chunks */
 };
 struct verify_report {

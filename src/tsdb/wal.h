@@ -26,7 +26,7 @@ enum {
     WAL_FRAME_ZSTD = 1 << 4,
 };
 enum {
-    WAL_RECORD_BYTES_MAX = 256 << 20, /* readers refuse more (decompressed), and Prometheus stays far below */
+    WAL_RECORD_BYTES_MAX = 256 << 20,  /* readers refuse more (decompressed), and Prometheus stays far below */
     WAL_RECORD_BYTES_WANTED = 1 << 20, /* writers begin another one behind so many; at most one series' labels more */
 };
 enum wal_record_type { WAL_REC_SERIES = 1, WAL_REC_SAMPLES = 2 };

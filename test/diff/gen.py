@@ -73,7 +73,7 @@ ODD = ['{"http.requests"}', '{"métrique 1"}', "odd_values", "colon:name:rate5m"
        '{__name__=~"g_(walk|ints)"}', '{__name__=~"c_.*_total", job="api"}', '{__name__!~"(nh|lat|demo|.*_bucket).*", job="db"}', "nothing"]
 JOBS, INSTANCES = ["api", "db", "web"], ["h1:9090", "h2:9090", "h3:9090"]
 LABELS = ["job", "instance", "code", "le", "zone", "v", "version", "region", "nope", "__name__"]
-RANGES = ["1s", "15s", "31s", "1m", "90s", "2m", "5m", "5m", "5m", "10m", "17m", "30m", "1h", "3h", "4m59s999ms", "300", "1.5"]
+RANGES = ["1s", "31s", "45s", "1m", "90s", "2m", "2m", "3m", "5m", "5m", "5m", "5m", "10m", "10m", "17m", "30m", "1h", "3h", "4m59s999ms", "300", "61.5"]
 OFFSETS = ["1s", "15s", "1m", "5m", "10m", "1h", "-1m", "-7s", "-5m", "1ms", "0s"]
 NUMBERS = ["0", "1", "2", "3", "-1", "0.5", "1.5", "-0.5", "100", "1e3", "0x1F", "1_000", "Inf", "-Inf", "NaN", "1e308", "-1e308", "5e-324", ".5", "5.", "1e-6",
            "9007199254740993", "1h", "5m30s", "-0", "017", "0.1", "7", "1e21", "9.999e-7", "3.7", "1700003600", "10", "0.3333333333333333"]
@@ -92,6 +92,7 @@ HISTOGRAM_FUNCTIONS = ["histogram_count", "histogram_sum", "histogram_avg", "his
 TEXTS = ['""', '"x"', '"$1"', '"a-${1}-b"', '"$2$1"', '"é"', '"/"', "'single'", "`raw\\`", '"$0"', '"$$1"', '"$name"']
 REGEXES = ['"(.*)"', '"(.+):(.*)"', '"h(?P<name>[0-9]).*"', '"api|db"', '"nope"', '""', '".*b$"', '"(a)(p)?.*"', '"(?i)API"']
 DESTINATIONS = ['"new"', '"job"', '"instance"', '"__name__"', '"code"', '"utf8.label"', '"nope"']
+PLAIN_MATCHERS = ['job="api"', 'job!="api"', 'job=~"api|web"', 'instance=~"h[12].*"', 'instance!="h2:9090"', 'job=~".+"', 'nope=""', 'instance="h1:9090"']
 MATCHERS = ['job="api"', 'job!="api"', 'job=~"api|web"', 'job!~"d.*"', 'instance="h1:9090"', 'instance=~"h[12].*"', 'instance!="h2:9090"', 'code="200"', 'code!=""',
             'code=""', 'nope=""', 'nope!=""', 'job=~".+"', 'job=~""', 'code=~"2..|404"', "instance=~'.*1.*'", 'job=~"(?i:API)"', 'le="1"', 'le="+Inf"', '"job"="db"', 'job="api",instance!~"h3.*"']
 
@@ -143,8 +144,8 @@ class Gen:
     def selector(self, kinds=None, modifiers=True):
         name = self.metric(kinds)
         pieces = [name]
-        if self.chance(0.35):
-            m = self.one(MATCHERS)
+        if self.chance(0.3):
+            m = self.one(MATCHERS if self.chance(0.3) else PLAIN_MATCHERS)
             if name.startswith("{"):
                 pieces = [name[:-1], Maybe("," + m), "}"]
             else:

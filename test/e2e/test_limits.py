@@ -7,7 +7,7 @@ import time
 import unittest
 import urllib.parse
 
-from node import Case, http, wait_for
+from node import Case, http, uvarint, wait_for
 
 STEP_MS = 15000
 # Some twenty seconds of work on a fast machine: sorting wide windows over and over.
@@ -207,6 +207,25 @@ class Bodies(Case):
                 status, _, why = http(n.url + path, body, {"Content-Type": "application/x-protobuf", "Content-Encoding": "snappy"})
                 self.assertIn(status, (400, 413), why)
         self.assertEqual(n.push([({"__name__": "up"}, [(now_ms(), 1.0)])])[0], 200)
+
+    def test_few_bytes_that_become_many_series(self):
+        """Five megabytes that decode to a hundred: 50 million series without labels, then 25 million with an empty one."""
+        n = self.node(f"-memory.limit={512 << 20}").start()
+        headers = {"Content-Type": "application/x-protobuf", "Content-Encoding": "snappy"}
+        for unit, wanted in ((b"\x0a\x00", (400, b"empty labels found")), (b"\x0a\x02\x0a\x00", (503, b"-memory.limit"))):
+            size = 100 << 20
+            first = unit * (60 // len(unit))
+            body = uvarint(size) + bytes([(len(first) - 1) << 2]) + first
+            copies, rest = divmod(size - len(first), 64)
+            body += bytes([63 << 2 | 2, len(unit), 0]) * copies + (bytes([(rest - 1) << 2 | 2, len(unit), 0]) if rest else b"")
+            self.assertLess(len(body), 6 << 20)
+            status, _, text = http(n.url + "/api/v1/push", body, headers)
+            self.assertEqual(status, wanted[0], text)
+            self.assertIn(wanted[1], text)
+        with open(f"/proc/{n.process.p.pid}/status", encoding="utf-8") as f:
+            peak = int(f.read().split("VmHWM:")[1].split()[0]) << 10
+        self.assertLess(peak, 800 << 20)
+        self.assertEqual(n.push([({"__name__": "m"}, [(now_ms(), 1.0)])])[0], 200)
 
     def test_nothing_valid_makes_no_store(self):
         n = self.node("-auth.enabled=true").start()

@@ -60,6 +60,7 @@ def http_port_busy(port):
                        "may read and write"):
             self.assertIn(wanted, log)
         self.assertNotIn("-server.http-listen-port=9009", log)
+        self.assertNotIn("options were set that", log)  # nobody set them
         self.assertEqual(p.stop(), 0)
 
 
@@ -73,6 +74,22 @@ class Starts(Case):
         self.assertIn(f"cannot make the data folder {self.folder}/file/x: Not a directory (-blocks-storage.tsdb.dir)", n.log())
         self.assertNotIn("listening", n.log())
         self.assertNotIn("bind:", n.log())
+
+    def test_a_bad_runtime_file_is_named(self):
+        path = os.path.join(self.folder, "r.yaml")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write("overides: {}\n")
+        n = self.node(f"-runtime-config.file={path}")
+        n.start(ready=False)
+        self.assertEqual(n.process.p.wait(10), 1)
+        self.assertIn(f"-runtime-config.file={path}: failed to load runtime config", n.log())
+
+    def test_what_was_built_is_said(self):
+        n = self.node().start()
+        build = json.loads(http(n.api + "/status/buildinfo")[2])["data"]
+        self.assertIn(f'revision="{build["revision"]}"', http(n.url + "/metrics")[2].decode())
+        self.assertEqual(bool(build["revision"]), bool(build["branch"]))
+        self.assertEqual(bool(build["revision"]), bool(build["buildDate"]))
 
     def test_the_port_of_another_is_named(self):
         with socket.socket() as s:

@@ -35,6 +35,7 @@ _palliumctl() {
     fi
     case "$cmd $prev" in
     *" --url") mapfile -t COMPREPLY < <(compgen -W "http://127.0.0.1:9009" -- "$cur") ;;
+    "query --explain") mapfile -t COMPREPLY < <(compgen -W "plan analyze" -- "$cur") ;;
     "query --format" | "query --output") mapfile -t COMPREPLY < <(compgen -W "table json" -- "$cur") ;;
     "promql test --apart") mapfile -t COMPREPLY < <(compgen -W "tenant time" -- "$cur") ;;
     "rules check --lint") mapfile -t COMPREPLY < <(compgen -W "duplicate-rules all none" -- "$cur") ;;

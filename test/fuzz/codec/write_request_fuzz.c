@@ -162,6 +162,45 @@ static bool naive_sample(struct cursor c, struct digest *d)
     return true;
 }
 
+/* Is it a Histogram message? */
+static bool naive_histogram(struct cursor c)
+{
+    static const uint8_t wire[17] = {0, 0, 1, 1, 0, 1, 0, 1, 2, 9, 9, 2, 9, 9, 0, 0, 9};
+    struct naive_field f, inner;
+
+    while (c.at < c.n) {
+        if (!naive_next(&c, &f, 0)) {
+            return false;
+        }
+        if (f.number > 16) {
+            continue;
+        }
+        if (wire[f.number] != 9 && f.wire != wire[f.number]) {
+            return false;
+        }
+        if (f.number == 8 || f.number == 11) {
+            while (f.content.at < f.content.n) {
+                if (!naive_next(&f.content, &inner, 0) || (inner.number <= 2 && inner.wire != 0)) {
+                    return false;
+                }
+            }
+        } else if (f.number == 9 || f.number == 12) {
+            uint64_t ignored;
+            if (f.wire != 0 && f.wire != 2) {
+                return false;
+            }
+            while (f.wire == 2 && f.content.at < f.content.n) {
+                if (!naive_varint(&f.content, &ignored)) {
+                    return false;
+                }
+            }
+        } else if (wire[f.number] == 9 && f.wire != 1 && (f.wire != 2 || (f.content.n - f.content.at) % 8 != 0)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool naive_series(struct cursor c, struct digest *d)
 {
     const struct cursor begin = c;
@@ -176,6 +215,9 @@ static bool naive_series(struct cursor c, struct digest *d)
         d->exemplars += f.number == 3;
         d->histograms += f.number == 4;
         if (f.number == 2 && !naive_sample(f.content, d)) {
+            return false;
+        }
+        if (f.number == 4 && !naive_histogram(f.content)) {
             return false;
         }
     }
@@ -269,6 +311,10 @@ static struct digest digest_series(const struct remote_write *rw, struct pl_aren
         digest_labels(&d, s, a);
         d.histograms += s->histogram_count;
         d.exemplars += s->exemplar_count;
+    }
+    for (uint32_t i = 0; i < rw->histogram_count; i++) {
+        const struct remote_write_histogram *x = &rw->histograms[i];
+        REQUIRE(x->h == NULL || (x->problem == NULL && x->schema_known && hist_validate(x->h, NULL) == PL_OK));
     }
     REQUIRE(next == rw->sample_count && d.histograms == rw->histogram_count && d.exemplars == rw->exemplar_count);
     d.series = rw->series_count;

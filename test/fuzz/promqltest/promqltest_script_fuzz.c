@@ -4,7 +4,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { MEMORY = 64 << 20, PRINTED_WHOLE = 400 };
+enum { MEMORY = 8 << 20, PRINTED_WHOLE = 400 };
 
 static bool short_side(const struct hist_side *s)
 {

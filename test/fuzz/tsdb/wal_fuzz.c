@@ -3,6 +3,7 @@
  * sanitizers watch) and their labels are sorted, unique and not empty. */
 #include "base/hash.h"
 #include "tsdb/wal.h"
+#include "tsdb/wal_hist.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -42,6 +43,43 @@ static void on_samples(struct sum *s, const uint8_t *p, size_t n)
     }
 }
 
+/* What is given out as valid survives writing and reading. */
+static void on_hist(struct sum *s, const struct wal_hist *x, struct pl_arena *a)
+{
+    struct pl_buf b = {.p = NULL};
+    struct wal_hists it;
+    struct wal_hist again;
+    bool more;
+
+    PL_ASSERT(pl_is_stale(x->h->sum) || hist_validate(x->h, NULL) == PL_OK);
+    wal_hist_encode(&b, x->ref, x->t, x->h, x->whole);
+    PL_ASSERT(wal_hists_begin(&it, (const uint8_t *)b.p, b.n, NULL) == PL_OK);
+    PL_ASSERT(wal_hists_next(&it, a, &again, &more, NULL) == PL_OK && more && again.h != NULL);
+    PL_ASSERT(again.ref == x->ref && again.t == x->t && again.whole == x->whole && again.h->hint == x->h->hint);
+    PL_ASSERT(hist_equal(again.h, x->h) || !(x->h->count < 0x1p53));
+    s->hash = s->hash * 31 + pl_f64_bits(x->h->sum) + x->h->pos.len;
+    pl_buf_fini(&b);
+}
+
+static void on_hists(struct sum *s, const uint8_t *p, size_t n)
+{
+    struct wal_hists it;
+    struct wal_hist x;
+    struct pl_arena a;
+    bool more = true;
+
+    pl_arena_init(&a, 64 << 20);
+    if (wal_hists_begin(&it, p, n, NULL) == PL_OK) {
+        while (more && wal_hists_next(&it, &a, &x, &more, NULL) == PL_OK) {
+            if (more && x.h != NULL) {
+                on_hist(s, &x, &a);
+            }
+            pl_arena_reset(&a);
+        }
+    }
+    pl_arena_fini(&a);
+}
+
 static pl_status on_record(void *arg, const uint8_t *p, size_t n, struct pl_err *err)
 {
     struct sum *s = arg;
@@ -56,6 +94,8 @@ static pl_status on_record(void *arg, const uint8_t *p, size_t n, struct pl_err 
         }
     } else if (n > 0 && p[0] == WAL_REC_SAMPLES) {
         on_samples(s, p + 1, n - 1);
+    } else if (n > 0 && wal_record_is_hist(p[0])) {
+        on_hists(s, p, n);
     }
     return PL_OK;
 }

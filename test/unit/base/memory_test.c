@@ -13,7 +13,7 @@ static void no_limit_is_always_fine(void **state)
     (void)state;
     pl_memory_limit_set(0);
     assert_int_equal(pl_memory_state(), PL_MEMORY_FINE);
-    assert_true(pl_memory_charge(UINT64_C(1) << 40, false));
+    assert_true(pl_memory_charge(UINT64_C(1) << 40, PL_MEMORY_FINE));
     assert_int_equal(pl_memory_state(), PL_MEMORY_FINE);
     pl_memory_uncharge(UINT64_C(1) << 40);
 }
@@ -47,13 +47,14 @@ static void goes_from_fine_to_short_to_out(void **state)
     pl_memory_limit_set(limit);
     assert_int_equal(pl_memory_limit(), limit);
     room = limit - pl_memory_used();
-    assert_true(pl_memory_charge(room - 1, false));
+    assert_true(pl_memory_charge(room - 1, PL_MEMORY_FINE));
     assert_int_equal(pl_memory_state(), PL_MEMORY_FINE);
-    assert_false(pl_memory_charge(2, false));
+    assert_false(pl_memory_charge(2, PL_MEMORY_FINE));
     assert_int_equal(pl_memory_state(), PL_MEMORY_FINE);
-    assert_true(pl_memory_charge(2, true));
+    assert_true(pl_memory_charge(2, PL_MEMORY_SHORT)); /* a write may go on */
     assert_int_equal(pl_memory_state(), PL_MEMORY_SHORT);
-    assert_true(pl_memory_charge(limit / 10 + 1, true));
+    assert_false(pl_memory_charge(limit / 10 + 1, PL_MEMORY_SHORT));
+    assert_true(pl_memory_charge(limit / 10 + 1, PL_MEMORY_OUT));
     assert_int_equal(pl_memory_state(), PL_MEMORY_OUT);
     pl_memory_uncharge(room + 1 + limit / 10 + 1);
     assert_int_equal(pl_memory_state(), PL_MEMORY_FINE);

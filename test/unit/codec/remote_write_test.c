@@ -114,6 +114,187 @@ static void scattered_labels_are_gathered(void **state)
     assert_int_equal(rw.sample_count, 1);
 }
 
+/* ---- native histograms ---- */
+
+struct msg {
+    uint8_t b[512];
+    size_t n;
+};
+
+static void put_le64(uint8_t *p, uint64_t v)
+{
+    for (int i = 0; i < 8; i++) {
+        p[i] = (uint8_t)(v >> (8 * i));
+    }
+}
+
+static void put_tag(struct msg *m, unsigned number, unsigned wire)
+{
+    m->b[m->n++] = (uint8_t)(number << 3 | wire);
+    if (number > 15) {
+        m->b[m->n - 1] |= 0x80;
+        m->b[m->n++] = (uint8_t)(number >> 4);
+    }
+}
+
+static void put_uint(struct msg *m, unsigned number, uint64_t v)
+{
+    put_tag(m, number, 0);
+    for (; v > 127; v >>= 7) {
+        m->b[m->n++] = (uint8_t)(v | 0x80);
+    }
+    m->b[m->n++] = (uint8_t)v;
+}
+
+static void put_sint(struct msg *m, unsigned number, int64_t v)
+{
+    put_uint(m, number, (uint64_t)v << 1 ^ (uint64_t)(v >> 63));
+}
+
+static void put_f64(struct msg *m, unsigned number, double v)
+{
+    put_tag(m, number, 1);
+    put_le64(m->b + m->n, pl_f64_bits(v));
+    m->n += 8;
+}
+
+static void put_bytes(struct msg *m, unsigned number, const void *p, size_t n)
+{
+    put_tag(m, number, 2);
+    m->b[m->n++] = (uint8_t)n;
+    memcpy(m->b + m->n, p, n);
+    m->n += n;
+}
+
+static void put_span(struct msg *m, unsigned number, int32_t offset, uint32_t length)
+{
+    struct msg s = {.n = 0};
+
+    put_sint(&s, 1, offset);
+    put_uint(&s, 2, length);
+    put_bytes(m, number, s.b, s.n);
+}
+
+/* Positive buckets -1, 0, 3 with 1, 2, 4 observations, negative 2 with 1, two in the zero bucket. */
+static struct msg whole_message(uint64_t count, int32_t schema, uint32_t length)
+{
+    static const uint8_t pos[] = {2, 2, 4}, neg[] = {2}; /* zig-zag: 1, +1, +2; 1 */
+    struct msg m = {.n = 0};
+
+    put_uint(&m, 1, count);
+    put_f64(&m, 3, 18.5);
+    put_sint(&m, 4, schema);
+    put_f64(&m, 5, 0.001);
+    put_uint(&m, 6, 2);
+    put_span(&m, 8, 2, 1);
+    put_bytes(&m, 9, neg, sizeof(neg));
+    put_span(&m, 11, -1, length);
+    put_span(&m, 11, 2, 1);
+    put_bytes(&m, 12, pos, sizeof(pos));
+    put_uint(&m, 14, 2);
+    put_uint(&m, 15, 1700000000000);
+    return m;
+}
+
+static const struct remote_write_histogram *one_histogram(struct remote_write *rw, const struct msg *h)
+{
+    struct msg series = {.n = 0}, request = {.n = 0};
+
+    put_bytes(&series, 1,
+              "\x0a\x01"
+              "a\x12\x01"
+              "b",
+              6);
+    put_bytes(&series, 4, h->b, h->n);
+    put_tag(&request, 1, 2);
+    request.b[request.n++] = (uint8_t)(series.n | 0x80);
+    request.b[request.n++] = (uint8_t)(series.n >> 7);
+    memcpy(request.b + request.n, series.b, series.n);
+    request.n += series.n;
+    if (walk(rw, pl_str_of((const char *)request.b, request.n)) != PL_OK) {
+        fail_msg("%s", err.msg);
+    }
+    assert_int_equal(rw->histogram_count, 1);
+    assert_int_equal(rw->series[0].histogram_count, 1);
+    return &rw->histograms[0];
+}
+
+static void whole_histogram(void **state)
+{
+    static const int32_t at[] = {-1, 0, 3};
+    struct msg m = whole_message(10, 1, 2);
+    struct remote_write rw;
+    const struct remote_write_histogram *x = one_histogram(&rw, &m);
+
+    (void)state;
+    assert_true(x->h != NULL && x->whole && x->schema_known && x->t == 1700000000000);
+    assert_true(x->h->count == 10 && x->h->sum == 18.5 && x->h->zero_count == 2 && x->h->zero_threshold == 0.001);
+    assert_int_equal(x->h->hint, HIST_HINT_NOT_RESET);
+    assert_true(x->h->pos.len == 3 && x->h->neg.len == 1 && x->h->neg.at[0] == 2 && x->h->neg.n[0] == 1);
+    assert_memory_equal(x->h->pos.at, at, sizeof(at));
+    assert_true(x->h->pos.n[0] == 1 && x->h->pos.n[1] == 2 && x->h->pos.n[2] == 4);
+    m = whole_message(10, 9, 2); /* indices -1, 0 and 3 become 0, 0 and 2 */
+    x = one_histogram(&rw, &m);
+    assert_true(x->h != NULL && x->h->schema == 8 && x->h->pos.len == 2 && x->h->pos.n[0] == 3 && x->h->pos.at[1] == 2);
+}
+
+static void custom_histogram(void **state)
+{
+    struct msg m = {.n = 0};
+    struct remote_write rw;
+    const struct remote_write_histogram *x;
+    uint8_t floats[16];
+
+    (void)state;
+    put_f64(&m, 2, 3.5);
+    put_sint(&m, 4, -53);
+    put_span(&m, 11, 0, 2);
+    put_le64(floats, pl_f64_bits(1.5));
+    put_le64(floats + 8, pl_f64_bits(2));
+    put_bytes(&m, 13, floats, 16);
+    put_f64(&m, 16, 0.5); /* not packed */
+    put_f64(&m, 16, 2);
+    x = one_histogram(&rw, &m);
+    assert_true(x->h != NULL && !x->whole && x->h->bound_count == 2 && x->h->bounds[1] == 2 && x->h->pos.n[0] == 1.5);
+}
+
+static void invalid_histograms_are_told(void **state)
+{
+    static const struct {
+        uint64_t count;
+        int32_t schema;
+        uint32_t length;
+        const char *problem; /* NULL: the schema */
+    } cases[] = {
+        {11, 1, 2,
+         "10 observations found in buckets, but the Count field is 11: histogram's observation count should equal the "
+         "number of observations found in the buckets (in absence of NaN)"},
+        {10, 1, 4,
+         "positive side: spans need 5 buckets, have 3 buckets: histogram spans specify different number of buckets "
+         "than "
+         "provided"},
+        {10, 1, UINT32_MAX,
+         "positive side: spans need 4294967296 buckets, have 3 buckets: histogram spans specify different number of "
+         "buckets than provided"},
+        {10, -53, 2, "custom buckets: span number 1 with offset -1: histogram has a span whose offset is negative"},
+        {10, -5, 2, NULL},
+        {10, 53, 2, NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < PL_ARRAY_LEN(cases); i++) {
+        struct msg m = whole_message(cases[i].count, cases[i].schema, cases[i].length);
+        struct remote_write rw;
+        const struct remote_write_histogram *x = one_histogram(&rw, &m);
+        assert_null(x->h);
+        assert_int_equal(x->schema, cases[i].schema);
+        assert_int_equal(x->schema_known, cases[i].problem != NULL);
+        if (cases[i].problem != NULL) {
+            assert_string_equal(x->problem, cases[i].problem);
+        }
+    }
+}
+
 static void others_are_counted(void **state)
 {
     static const pl_str m = S("\x0a\x0e" LABEL_A "\x1a\x00\x22\x00\x22\x00"
@@ -227,8 +408,8 @@ static void deep_groups_are_bounded(void **state)
     assert_non_null(strstr(err.msg, "nested deeper"));
 }
 
-/* A hundred thousand series in few bytes each: those without any label take no memory at all, the others no more than the
- * arena allows. */
+/* A hundred thousand series in few bytes each: those without any label take no memory at all, the others no more than
+ * the arena allows. */
 static void amplification_is_bounded(void **state)
 {
     enum { N = 200000 };
@@ -264,6 +445,9 @@ int main(void)
         cmocka_unit_test(empty_request),
         cmocka_unit_test(unusual_forms),
         cmocka_unit_test(scattered_labels_are_gathered),
+        cmocka_unit_test(whole_histogram),
+        cmocka_unit_test(custom_histogram),
+        cmocka_unit_test(invalid_histograms_are_told),
         cmocka_unit_test(others_are_counted),
         cmocka_unit_test(hostile_bytes_are_refused),
         cmocka_unit_test(hostile_labels_are_refused),

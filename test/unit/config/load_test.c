@@ -91,6 +91,35 @@ static void bad(struct outcome *o, int code, const char *want)
     done(o);
 }
 
+/* -quick-start puts a preset between the defaults and what was given; without it the preset is nothing. */
+static void preset_is_below_flags(void **state)
+{
+    static const struct config_preset preset[] = {{"auth.enabled", "false"}, {"server.http-listen-port", "9009"}};
+    static const struct config_preset broken[] = {{"no.such-flag", "1"}};
+    static char name[] = "pallium", port[] = "-server.http-listen-port=9010", on[] = "-quick-start",
+                off[] = "-quick-start=false";
+    char *with[] = {name, port, on, NULL};
+    char *without[] = {name, port, off, NULL};
+    struct config_result res;
+    struct config *cfg = NULL;
+    struct pl_err err;
+
+    (void)state;
+    assert_int_equal(config_load_over(&cfg, preset, 2, 3, with, &res, &err), PL_OK);
+    assert_false(cfg->auth_enabled);
+    assert_int_equal(cfg->server.http_listen_port, 9010);
+    assert_true(cfg->process.quick_start && config_is_set(cfg, "auth.enabled"));
+    config_destroy(cfg);
+    config_result_fini(&res);
+    assert_int_equal(config_load_over(&cfg, preset, 2, 3, without, &res, &err), PL_OK);
+    assert_true(cfg->auth_enabled);
+    config_destroy(cfg);
+    config_result_fini(&res);
+    assert_int_not_equal(config_load_over(&cfg, broken, 1, 3, with, &res, &err), PL_OK);
+    assert_true(res.exit && res.exit_code == 1);
+    config_result_fini(&res);
+}
+
 static void no_arguments(void **state)
 {
     struct outcome o = run(NULL, NULL);
@@ -537,6 +566,7 @@ static void deprecated_flags_are_taken(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(preset_is_below_flags),
         cmocka_unit_test(no_arguments),
         cmocka_unit_test(file_then_flags),
         cmocka_unit_test(lists_grow_by_flags),

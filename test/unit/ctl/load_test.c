@@ -296,8 +296,10 @@ static void flags(void **state)
     static const struct {
         const char *words[4];
         const char *text;
-    } bad[] = {{{"cmd", "--nope", NULL}, "unknown flag --nope (--help lists all; an argument that begins with a dash goes behind --)"},
-               {{"cmd", "--count", "x", NULL}, "--count: \"x\" is not a NUMBER: a whole number, such as 500, 100k or 1M, is wanted"},
+    } bad[] = {{{"cmd", "--nope", NULL},
+                "unknown flag --nope (--help lists all; an argument that begins with a dash goes behind --)"},
+               {{"cmd", "--count", "x", NULL},
+                "--count: \"x\" is not a NUMBER: a whole number, such as 500, 100k or 1M, is wanted"},
                {{"cmd", "--count", NULL}, "--count needs a value: --count NUMBER"},
                {{"cmd", "--yes=1", NULL}, "--yes takes no value"}};
     int argc = argv_of(good, words, PL_ARRAY_LEN(words));

@@ -60,6 +60,10 @@ static struct fake {
         int64_t t;
         double v;
     } sample[STORED_MAX];
+    uint32_t hists; /* well-formed ones; the last one: */
+    double hist_count;
+    int64_t hist_t;
+    bool hist_whole;
     uint32_t samples, metadata, sessions_open, sessions, parsed, forgets;
     pl_status begin_status, append_status, inside_status;
     bool push_inside, unknown;
@@ -121,6 +125,14 @@ static pl_status fake_append(struct ingest_session *s, const struct ingest_batch
             pl_buf_fini(&text);
             ref = fake.known;
             fake.parsed++;
+        }
+        for (uint32_t k = 0; k < b->series[i].hist_count; k++) {
+            uint32_t at = b->series[i].hist_first + k;
+            assert_non_null(b->hist[at]);
+            fake.hists++;
+            fake.hist_count = b->hist[at]->count;
+            fake.hist_t = b->hist_t[at];
+            fake.hist_whole = b->hist_whole[at];
         }
         for (uint32_t k = 0; k < b->series[i].sample_count; k++) {
             uint32_t at = b->series[i].sample_first + k;
@@ -571,6 +583,85 @@ static void histograms_and_exemplars_are_left_out(void **state)
     assert_true(discarded("native-histogram-sample") == before + 2);
 }
 
+/* A series with one whole histogram: `in_bucket` observations in its one bucket. */
+static void add_hist_series(const char *labels, int32_t schema, uint64_t count, uint64_t in_bucket, int64_t t)
+{
+    struct pl_buf s, h, span, deltas;
+
+    pl_buf_init(&s, 0);
+    pl_buf_init(&h, 0);
+    pl_buf_init(&span, 0);
+    pl_buf_init(&deltas, 0);
+    pl_buf_byte(&h, 1 << 3);
+    wr_uvarint(&h, count);
+    pl_buf_byte(&h, 4 << 3);
+    wr_uvarint(&h, (uint32_t)(schema << 1 ^ schema >> 31));
+    pl_buf_byte(&span, 2 << 3);
+    wr_uvarint(&span, 1);
+    wr_field(&h, 11, pl_buf_view(&span));
+    wr_uvarint(&deltas, in_bucket << 1);
+    wr_field(&h, 12, pl_buf_view(&deltas));
+    pl_buf_byte(&h, 15 << 3);
+    wr_uvarint(&h, (uint64_t)t);
+    wr_labels(&s, labels);
+    wr_field(&s, 4, pl_buf_view(&h));
+    wr_field(&message, 1, pl_buf_view(&s));
+    pl_buf_fini(&deltas);
+    pl_buf_fini(&span);
+    pl_buf_fini(&h);
+    pl_buf_fini(&s);
+}
+
+static void histograms_are_passed_on(void **state)
+{
+    double before = discarded("native-histogram-sample");
+
+    (void)state;
+    limits.enable_native_histograms = true;
+    for (int i = 0; i < 2; i++) { /* parsed, then known */
+        add_hist_series("h,job=a", 3, 7, 7, NOW_MS + i);
+        wr_series(&message, "up", NOW_MS + i, 1);
+        assert_int_equal(push(), PL_OK);
+        assert_int_equal(fake.hists, i + 1);
+        assert_int_equal(fake.samples, i + 1);
+        assert_true(fake.hist_count == 7 && fake.hist_whole && fake.hist_t == NOW_MS + i);
+    }
+    assert_int_equal(fake.parsed, 2);
+    assert_true(discarded("native-histogram-sample") == before);
+}
+
+static void invalid_histograms_are_refused(void **state)
+{
+    static const struct {
+        int32_t schema;
+        uint64_t count;
+        int64_t t;
+        const char *want, *reason;
+    } cases[] = {
+        {3, 8, NOW_MS,
+         "invalid native histogram, validation err: 7 observations found in buckets, but the Count field is 8: "
+         "histogram's observation count should equal the number of observations found in the buckets (in absence of "
+         "NaN), metric: \"h\"",
+         "native_histogram_invalid"},
+        {-5, 7, NOW_MS, "invalid native histogram schema -5 for metric: \"h\". supported schema from -4 to 8",
+         "native_histogram_invalid_schema"},
+        {3, 7, NOW_MS + 3600000, "timestamp too new: 1700003600000 metric: \"h\"", "too_far_in_future"},
+    };
+
+    (void)state;
+    limits.enable_native_histograms = true;
+    for (size_t i = 0; i < PL_ARRAY_LEN(cases); i++) {
+        double before = discarded(cases[i].reason);
+        uint32_t had = fake.hists;
+        add_hist_series("h,job=a", cases[i].schema, cases[i].count, 7, cases[i].t);
+        add_hist_series("good", 3, 7, 7, NOW_MS);
+        assert_int_equal(push(), PL_INVALID);
+        assert_string_equal(err.msg, cases[i].want);
+        assert_int_equal(fake.hists, had + 1);
+        assert_true(discarded(cases[i].reason) == before + 1);
+    }
+}
+
 /* ---- metadata ---- */
 
 static void metadata_checks(void **state)
@@ -829,6 +920,8 @@ int main(void)
         T(odd_values_are_kept),
         T(scattered_labels),
         T(histograms_and_exemplars_are_left_out),
+        T(histograms_are_passed_on),
+        T(invalid_histograms_are_refused),
         T(metadata_checks),
         T(rate_limit),
         T(request_over_the_burst_never_passes),

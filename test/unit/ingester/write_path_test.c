@@ -78,7 +78,7 @@ static size_t count_samples(pl_str tenant, size_t *series)
     struct series_source *source;
     struct series_list list;
     struct matcher m;
-    struct samples buf = {NULL, NULL, 0};
+    struct samples buf = {0};
     struct pl_arena a;
     struct pl_err err;
     size_t cap = 0, n = 0;

@@ -545,8 +545,8 @@ static void metadata_and_status(void **state)
         {P "/status/config", NULL, 200, OK("{\"yaml\":\"target: all\\n\"}")},
         {P "/status/flags", NULL, 200, OK("{\"auth.enabled\":\"true\",\"target\":\"all\"}")},
         {P "/status/buildinfo", NULL, 200,
-         OK("{\"version\":\"" PL_VERSION
-            "\",\"revision\":\"abc\",\"branch\":\"main\",\"buildUser\":\"\",\"buildDate\":\"today\",\"goVersion\":\"\"}")},
+         OK("{\"version\":\"" PL_VERSION "\",\"revision\":\"abc\",\"branch\":\"main\",\"buildUser\":\"\",\"buildDate\":"
+            "\"today\",\"goVersion\":\"\"}")},
         {P "/status/tsdb", NULL, 200,
          OK("{\"headStats\":{\"numSeries\":4,\"numLabelPairs\":7,\"chunkCount\":4,\"minTime\":0,\"maxTime\":600000},"
             "\"seriesCountByMetricName\":[{\"name\":\"m\",\"value\":3},{\"name\":\"job=a\\u003cb\",\"value\":1}],"

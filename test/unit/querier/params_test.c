@@ -198,9 +198,13 @@ static void long_label_name_at_the_limit(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(long_label_name_at_the_limit), cmocka_unit_test(times),        cmocka_unit_test(bad_times),
-                                       cmocka_unit_test(durations),    cmocka_unit_test(limits_of_answers),
-                                       cmocka_unit_test(go_durations), cmocka_unit_test(escaped_label_names)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(long_label_name_at_the_limit),
+                                       cmocka_unit_test(times),
+                                       cmocka_unit_test(bad_times),
+                                       cmocka_unit_test(durations),
+                                       cmocka_unit_test(limits_of_answers),
+                                       cmocka_unit_test(go_durations),
+                                       cmocka_unit_test(escaped_label_names)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* What once lost samples, or could have: each test lets the bad moment come (head.h, head_moment) or makes the damage. */
+/* What once lost samples, or could have: each test lets the bad moment come (head.h, head_moment) or makes the damage.
+ */
 #include "tsdb_kit.h"
 
 #include "tsdb/tsdb_internal.h"
@@ -269,8 +270,10 @@ static void index_move(bool away)
 {
     char cmd[512];
 
-    (void)snprintf(cmd, sizeof(cmd), away ? "for b in %s/0*; do mv $b/index $b/index.away; done"
-                                          : "for b in %s/0*; do mv $b/index.away $b/index; done", dir);
+    (void)snprintf(cmd, sizeof(cmd),
+                   away ? "for b in %s/0*; do mv $b/index $b/index.away; done"
+                        : "for b in %s/0*; do mv $b/index.away $b/index; done",
+                   dir);
     assert_int_equal(system(cmd), 0);
 }
 
@@ -334,8 +337,8 @@ static void query_names_the_damaged_block(void **state)
     db = kit_open(dir);
     push_run("a", BASE, 1000, 100);
     assert_int_equal(compact(true), 1);
-    (void)snprintf(cmd, sizeof(cmd), "printf X | dd of=$(echo %s/0*/chunks/000001) bs=1 seek=60 conv=notrunc status=none",
-                   dir);
+    (void)snprintf(cmd, sizeof(cmd),
+                   "printf X | dd of=$(echo %s/0*/chunks/000001) bs=1 seek=60 conv=notrunc status=none", dir);
     assert_int_equal(system(cmd), 0);
     pl_arena_init(&a, 0);
     s = tsdb_source(db);
@@ -519,7 +522,8 @@ static void large_push_is_split_in_the_log(void **state)
     }
     tsdb_append_begin(db);
     assert_int_equal(
-        tsdb_append(db, &(struct tsdb_append_batch){.series = &s, .series_count = 1, .t = t, .v = v}, &a, &r, &err), PL_OK);
+        tsdb_append(db, &(struct tsdb_append_batch){.series = &s, .series_count = 1, .t = t, .v = v}, &a, &r, &err),
+        PL_OK);
     tsdb_append_end(db);
     assert_int_equal(r.appended, MANY);
     (void)snprintf(path, sizeof(path), "%s/wal/00000000", dir);
@@ -559,7 +563,8 @@ static void empty_head_states_a_real_time(void **state)
     pl_arena_init(&a, 0);
     tsdb_append_begin(db);
     assert_int_equal(
-        tsdb_append(db, &(struct tsdb_append_batch){.series = &s, .series_count = 1, .t = &t, .v = &v}, &a, &r, &err), PL_OK);
+        tsdb_append(db, &(struct tsdb_append_batch){.series = &s, .series_count = 1, .t = &t, .v = &v}, &a, &r, &err),
+        PL_OK);
     tsdb_append_end(db);
     assert_int_equal(r.first, TSDB_SOFT_OUT_OF_BOUNDS);
     assert_true(r.head_maxt_ms == BASE + 6);

@@ -2,6 +2,7 @@
 #include "tsdb_kit.h"
 
 #include "base/sync.h"
+#include "hist_kit.h"
 
 enum { APPENDERS = 3, READERS = 2, SERIES_EACH = 200, PASSES = 500, CHURN_EVERY = 25 };
 
@@ -27,6 +28,33 @@ static void wait_for_others(struct race *r, int k)
     }
 }
 
+/* One series of histograms each, whose queries nobody checks but for their number at the end. */
+static void push_hist(struct race *r, int number, int k)
+{
+    struct pl_arena a;
+    struct label l[] = {{LABEL_METRIC_NAME, PL_STR("hist")}, {PL_STR("who"), PL_STR_NULL}};
+    struct tsdb_append_series s = {.labels = {.v = l, .n = 2}, .hist_count = 1};
+    const struct hist *h;
+    int64_t t = KIT_T0 + (int64_t)k * 15000;
+    bool whole = number % 2 == 0;
+    struct tsdb_append_result result;
+    struct pl_err err;
+
+    pl_arena_init(&a, 0);
+    l[1].value = pl_arena_printf(&a, "%d", number);
+    h = hist_kit_make(&a, k % 100 + 1, number == 2);
+    tsdb_append_begin(r->db);
+    if (tsdb_append(r->db,
+                    &(struct tsdb_append_batch){
+                        .series = &s, .series_count = 1, .hist_t = &t, .hist = &h, .hist_whole = &whole},
+                    &a, &result, &err) != PL_OK ||
+        result.appended != 1) {
+        abort();
+    }
+    tsdb_append_end(r->db);
+    pl_arena_fini(&a);
+}
+
 static void appender_run(void *arg)
 {
     struct appender *a = arg;
@@ -38,6 +66,7 @@ static void appender_run(void *arg)
         /* Series that live for one sample only, and one that all appenders create at the same time. */
         kit_push_ok(r->db, 100000 + (uint32_t)(k / CHURN_EVERY) * 100 + (uint32_t)a->number * 10, 5,
                     KIT_T0 + (int64_t)k * 15000);
+        push_hist(r, a->number, k);
         atomic_store(&r->clock[a->number], k);
     }
     atomic_store(&r->clock[a->number], INT32_MAX / 2);
@@ -132,6 +161,12 @@ static void everything_at_once(void **state)
         kit_select(r.db, &a, NULL, 0, INT64_MIN, INT64_MAX, &l);
         for (size_t i = 0; i < l.n; i++) {
             uint64_t n;
+            if (pl_str_eq(labels_get(l.v[i].labels, LABEL_METRIC_NAME), PL_STR("hist"))) {
+                assert_int_equal(series_decode(&l.v[i], INT64_MIN, INT64_MAX, &a, &s, &cap, &err), PL_OK);
+                assert_int_equal(s.n, PASSES);
+                assert_true(s.h != NULL && s.h[PASSES - 1] != NULL);
+                continue;
+            }
             assert_true(pl_str_to_u64(labels_get(l.v[i].labels, PL_STR("n")), &n));
             assert_int_equal(series_decode(&l.v[i], INT64_MIN, INT64_MAX, &a, &s, &cap, &err), PL_OK);
             assert_int_equal(s.n, n < APPENDERS * SERIES_EACH ? PASSES : CHURN_EVERY);
