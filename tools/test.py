@@ -84,6 +84,26 @@ def end_to_end():
         add("e2e/" + name[:-3], ran - bad - skipped, bad, skipped, secs)
 
 
+def beside_prometheus():
+    """Answers compared with a real Prometheus's: random queries in process, some through a node, the compliance queries."""
+    if ENV.get("PEERS") != "all":
+        return
+    simple("tools of the differential test", ["ninja", "-C", "build", "--quiet", "test/diff/diff_data", "test/diff/diff_answer"])
+    shared = os.environ.get("SHARED", os.path.join(ROOT, "..", "shared"))
+    for name, args in (("random queries", ["--queries", "1500"]),
+                       ("random queries, names removed late", ["--queries", "500", "--late-names"]),
+                       ("random queries through a node", ["--queries", "500", "--node", os.path.join(ROOT, "build", "pallium")]),
+                       ("compliance queries", ["--compliance", os.path.join(shared, "testdata/compliance/promql-queries.yml")])):
+        code, out, secs = run(name, [sys.executable, "-u", "test/diff/run.py"] + args, timeout=600)
+        m = re.search(r"^(\d+) passed, (\d+) failed$", out, re.M)
+        if code == 77:
+            notes.append(f"skipped: {name} beside Prometheus: {out.strip().splitlines()[-1]}")
+        elif code != 0 or not m:
+            print(out[-12000:])
+        passed, failed = (int(m.group(1)), int(m.group(2))) if m else (0, int(code != 77))
+        add(f"{name} beside Prometheus", passed, failed, int(code == 77), secs)
+
+
 def main():
     simple("floors", [sys.executable, "tools/floors.py"])
     compiled_peers()
@@ -94,6 +114,7 @@ def main():
     meson_suite("unit tests, address and undefined", "build-asan", ["-Db_sanitize=address,undefined", "-Djemalloc=false"], san)
     meson_suite("unit tests, thread", "build-tsan", ["-Db_sanitize=thread", "-Djemalloc=false"], san)
     end_to_end()
+    beside_prometheus()
     for n in notes:
         print(n)
     if CI and totals["skipped"]:

@@ -138,7 +138,7 @@ static inline bool pl_str_ends(pl_str s, pl_str suffix)
 /* The bytes [from, to), which must lie within s. */
 static inline pl_str pl_str_sub(pl_str s, size_t from, size_t to)
 {
-    return (pl_str){s.p + from, to - from};
+    return (pl_str){from > 0 ? s.p + from : s.p, to - from}; /* an empty text may have no address to add to */
 }
 /* Index of the byte, or SIZE_MAX. */
 size_t pl_str_find(pl_str s, char c);

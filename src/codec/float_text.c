@@ -203,7 +203,7 @@ static bool is_digit(char c, bool hex)
 static bool parse_special(pl_str s, bool is_signed, double *out)
 {
     if (pl_str_eq_nocase(s, PL_STR("inf")) || pl_str_eq_nocase(s, PL_STR("infinity"))) {
-        *out = INFINITY;
+        *out = HUGE_VAL;
         return true;
     }
     if (!is_signed && pl_str_eq_nocase(s, PL_STR("nan"))) {

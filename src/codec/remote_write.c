@@ -447,6 +447,7 @@ static pl_status add_series(struct walk *w, const struct field *f)
         o->unlabelled_count++;
         o->sample_count = o->series[o->series_count].sample_first;
         o->histogram_count = o->series[o->series_count].histogram_first;
+        o->exemplar_count -= o->series[o->series_count].exemplar_count;
         return PL_OK;
     }
     o->series_count++;
@@ -466,7 +467,7 @@ static uint32_t guess_series(const uint8_t *p, const uint8_t *end)
 
 pl_status remote_write_walk(struct remote_write *out, pl_str message, struct pl_arena *a, struct pl_err *err)
 {
-    const uint8_t *p = (const uint8_t *)message.p, *end = p + message.n;
+    const uint8_t *p = (const uint8_t *)message.p, *end = message.n > 0 ? p + message.n : p;
     struct walk w = {.out = out, .arena = a, .err = err};
     struct field f;
 

@@ -27,6 +27,7 @@ struct remote_write_histogram {
     int64_t t;
     const struct hist *h; /* NULL: not valid */
     char *problem;        /* Prometheus's text of what is not, or NULL: the schema */
+    uint32_t bytes;       /* of its message */
     int32_t schema;       /* as it came; 9..52 became 8 */
     bool schema_known;    /* -4..52 or custom */
     bool whole;           /* of integer counts */

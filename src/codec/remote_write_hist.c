@@ -323,6 +323,7 @@ static pl_status make_hist(struct hist *h, const struct message *m, struct pl_er
 pl_status remote_write__histogram(struct remote_write_histogram *out, const uint8_t *p, const uint8_t *end,
                                   struct pl_arena *a, struct pl_err *err)
 {
+    const uint32_t bytes = (uint32_t)PL_MIN((uint64_t)(end - p), (uint64_t)UINT32_MAX);
     struct message m = {.a = a, .err = err};
     struct pl_err why = {.status = PL_OK};
     struct hist *h = pl_arena_zero_try(a, sizeof(*h));
@@ -337,7 +338,7 @@ pl_status remote_write__histogram(struct remote_write_histogram *out, const uint
         PL_TRY(remote_write__field(&f, p, end, "Histogram", err));
         PL_TRY(take_field(&m, &f));
     }
-    *out = (struct remote_write_histogram){.t = m.t, .schema = m.schema, .whole = !m.is_float};
+    *out = (struct remote_write_histogram){.t = m.t, .bytes = bytes, .schema = m.schema, .whole = !m.is_float};
     if (m.hint < 0 || m.hint > HIST_HINT_GAUGE) {
         m.hint = HIST_HINT_UNKNOWN;
     }

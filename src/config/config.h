@@ -125,14 +125,10 @@ void config_flags(const struct config *cfg, void (*each)(void *arg, pl_str name,
 void config_reference_md(struct pl_buf *out);
 /* What -help prints. */
 void config_help(struct pl_buf *out);
-/* How many options there are. */
-size_t config_option_count(void);
 
 /* The checks of one tenant's limits against each other; `prefix` begins the message. */
 PL_MUST_USE pl_status config_check_query_limits(const struct limits *l, pl_str tenant, int64_t close_idle_ns,
                                                 const char *prefix, struct pl_err *err);
-/* A Go duration: 1h0m0s. */
-void config_duration_print(struct pl_buf *out, int64_t ns);
 
 /* Targets of spec 2.2. */
 struct config_target {

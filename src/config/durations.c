@@ -259,8 +259,3 @@ void opt_prom_duration_print(struct pl_buf *out, int64_t ns)
         }
     }
 }
-
-void config_duration_print(struct pl_buf *out, int64_t ns)
-{
-    opt_duration_print(out, ns);
-}

@@ -225,22 +225,6 @@ void opt_set_defaults(opt_rows_fn rows, void *base, struct pl_arena *a)
     opt_walk(rows, set_default, &d);
 }
 
-static bool count_one(void *arg, const struct opt_place *p)
-{
-    size_t *n = arg;
-
-    *n += p->opt->kind != OPT_K_BLOCK;
-    return true;
-}
-
-size_t config_option_count(void)
-{
-    size_t n = 0;
-
-    opt_walk(config_rows, count_one, &n);
-    return n;
-}
-
 /* ---- did you mean ---- */
 
 void opt_nearest_init(struct opt_nearest *n, pl_str wanted)

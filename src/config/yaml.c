@@ -221,9 +221,12 @@ static pl_status on_end(struct builder *b)
 {
     struct frame *f = &b->frames[b->depth - 1];
     struct yaml_node *n = f->node;
-    const struct yaml_pair *kids = b->stack + f->base;
+    const struct yaml_pair *kids = NULL;
 
     n->n = b->stack_n - f->base;
+    if (n->n > 0) {
+        kids = b->stack + f->base;
+    }
     if (n->type == YAML_MAP) {
         n->pairs = pl_arena_new_array_try(b->a, struct yaml_pair, n->n + 1);
         if (n->pairs == NULL) {

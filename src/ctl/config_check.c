@@ -102,10 +102,7 @@ int ctl_config_check(int argc, char **argv)
     int code;
 
     if (help) {
-        (void)fputs(usage, stdout);
-        ctl_flags_print(flags, PL_ARRAY_LEN(flags));
-        (void)fputs(notes, stdout);
-        return 0;
+        return ctl_help(usage, flags, PL_ARRAY_LEN(flags), notes);
     }
     if (st == PL_OK && argc != 2) {
         st = pl_fail(&err, PL_INVALID, argc < 2 ? "the file to check is missing" : "one file at a time");

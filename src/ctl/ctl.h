@@ -48,6 +48,8 @@ PL_MUST_USE pl_status ctl_flags_parse(const struct ctl_flag *flags, size_t n, in
                                       struct pl_err *err);
 /* The table of flags for --help. */
 void ctl_flags_print(const struct ctl_flag *flags, size_t n);
+/* --help as a whole: how to call it, the flags, notes. Gives the exit code, 0. */
+int ctl_help(const char *usage, const struct ctl_flag *flags, size_t n, const char *notes);
 bool ctl_parse_duration(const char *text, int64_t *ns);
 bool ctl_parse_time(const char *text, int64_t now_ms, int64_t *unix_ms);
 

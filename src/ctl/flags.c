@@ -255,3 +255,11 @@ void ctl_flags_print(const struct ctl_flag *flags, size_t n)
         }
     }
 }
+
+int ctl_help(const char *usage, const struct ctl_flag *flags, size_t n, const char *notes)
+{
+    (void)fputs(usage, stdout);
+    ctl_flags_print(flags, n);
+    (void)fputs(notes, stdout);
+    return 0;
+}

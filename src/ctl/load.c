@@ -127,10 +127,7 @@ int ctl_load(int argc, char **argv)
 
     pl_status st = ctl_flags_parse(flags, PL_ARRAY_LEN(flags), &argc, argv, &help, &err);
     if (help) {
-        (void)fputs(usage, stdout);
-        ctl_flags_print(flags, PL_ARRAY_LEN(flags));
-        (void)fputs(notes, stdout);
-        return 0;
+        return ctl_help(usage, flags, PL_ARRAY_LEN(flags), notes);
     }
     if (st == PL_OK && argc > 1) {
         st = pl_fail(&err, PL_INVALID, "unexpected argument %s", argv[1]);

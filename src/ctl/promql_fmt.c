@@ -60,10 +60,8 @@ int ctl_promql_fmt(int argc, char **argv)
         return 2;
     }
     if (help) {
-        (void)fputs(usage, stdout);
-        ctl_flags_print(flags, PL_ARRAY_LEN(flags));
-        (void)fputs("\nExit code 0: printed; 1: it cannot be parsed or read; 2: wrong usage.\n", stdout);
-        return 0;
+        return ctl_help(usage, flags, PL_ARRAY_LEN(flags),
+                        "\nExit code 0: printed; 1: it cannot be parsed or read; 2: wrong usage.\n");
     }
     if (argc > 2 || (argc == 2 && expr != NULL)) {
         fputs("palliumctl promql fmt: one expression at a time\n", stderr);

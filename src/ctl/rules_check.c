@@ -145,10 +145,7 @@ int ctl_rules_check(int argc, char **argv)
     pl_status st = ctl_flags_parse(flags, PL_ARRAY_LEN(flags), &argc, argv, &help, &err);
 
     if (help) {
-        (void)fputs(usage, stdout);
-        ctl_flags_print(flags, PL_ARRAY_LEN(flags));
-        (void)fputs(notes, stdout);
-        return 0;
+        return ctl_help(usage, flags, PL_ARRAY_LEN(flags), notes);
     }
     if (st == PL_OK && strcmp(args.lint, "duplicate-rules") != 0 && strcmp(args.lint, "all") != 0 &&
         strcmp(args.lint, "none") != 0) {

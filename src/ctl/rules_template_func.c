@@ -118,14 +118,14 @@ pl_status template__texts_only(struct call *c)
     return PL_OK;
 }
 
-bool template__is_number(const struct template_value *v)
+static bool is_number(const struct template_value *v)
 {
     return v->kind == T_INT || v->kind == T_FLOAT;
 }
 
 pl_status template__number_of(struct call *c, size_t i, double *out)
 {
-    if (template__is_number(&c->args[i])) {
+    if (is_number(&c->args[i])) {
         *out = c->args[i].num;
         return PL_OK;
     }
@@ -218,7 +218,7 @@ static pl_status compare(struct call *c, const struct template_value *x, const s
 {
     if (x->kind == T_TEXT && y->kind == T_TEXT) {
         *out = pl_str_cmp(x->text, y->text);
-    } else if (x->kind == y->kind && template__is_number(x)) {
+    } else if (x->kind == y->kind && is_number(x)) {
         *out = x->num < y->num ? -1 : x->num > y->num ? 1 : x->num == y->num ? 0 : 2; /* 2: NaN */
     } else if (x->kind == T_BOOL && y->kind == T_BOOL && (c->func->arg == EQ || c->func->arg == NE)) {
         *out = x->b != y->b;

@@ -60,7 +60,6 @@ pl_status template__give_text(struct call *c, struct pl_buf *b);
 pl_status template__give_bool(struct call *c, bool v);
 pl_str template__text_of(const struct call *c, size_t i);
 pl_status template__texts_only(struct call *c);
-bool template__is_number(const struct template_value *v);
 pl_status template__number_of(struct call *c, size_t i, double *out);
 
 /* rules_template_human.c and rules_template_text.c */

@@ -270,8 +270,7 @@ static bool values_equal(struct pl_arena *a, const struct rules_expr_sample *x, 
     if (x->h != NULL || y->h != NULL) {
         return x->h != NULL && y->h != NULL && pl_str_eq(sample_value(a, x), sample_value(a, y));
     }
-    return x->v == y->v ||
-           (fuzzy && (nextafter(x->v, -(double)INFINITY) == y->v || nextafter(x->v, (double)INFINITY) == y->v));
+    return x->v == y->v || (fuzzy && (nextafter(x->v, -HUGE_VAL) == y->v || nextafter(x->v, HUGE_VAL) == y->v));
 }
 
 static pl_str samples_string(struct pl_arena *a, const struct rules_expr_sample *v, size_t n)
@@ -473,10 +472,7 @@ int ctl_rules_test(int argc, char **argv)
     pl_status st = ctl_flags_parse(flags, PL_ARRAY_LEN(flags), &argc, argv, &help, &err);
 
     if (help) {
-        (void)fputs(usage, stdout);
-        ctl_flags_print(flags, PL_ARRAY_LEN(flags));
-        (void)fputs(notes, stdout);
-        return 0;
+        return ctl_help(usage, flags, PL_ARRAY_LEN(flags), notes);
     }
     if (st == PL_OK && argc < 2) {
         st = pl_fail(&err, PL_INVALID, "the files to run are missing");

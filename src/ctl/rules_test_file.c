@@ -114,7 +114,7 @@ static bool yaml_float(pl_str s, double *out)
     pl_str rest = negative || (s.n > 0 && s.p[0] == '+') ? pl_str_sub(s, 1, s.n) : s;
 
     if (pl_str_eq_nocase(rest, PL_STR(".inf"))) {
-        *out = negative ? -(double)INFINITY : (double)INFINITY;
+        *out = negative ? -HUGE_VAL : HUGE_VAL;
         return true;
     }
     if (pl_str_eq_nocase(s, PL_STR(".nan"))) {

@@ -66,8 +66,7 @@ static bool verify_one(const char *dir, bool quiet)
 
     (void)fflush(stdout);
     if (st != PL_OK) {
-        (void)fprintf(stderr, "palliumctl tsdb verify: %s%s\n", err.msg,
-                      st == PL_INVALID ? "; name a tenant's folder: ./data/tsdb/fake" : "");
+        (void)fprintf(stderr, "palliumctl tsdb verify: %s\n", err.msg);
         return false;
     }
     if (!quiet) {

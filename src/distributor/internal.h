@@ -15,6 +15,7 @@ struct dist_policy {
     bool enforce_metric_name, enforce_metadata_name, reject_old;
     bool native_histograms; /* stored; otherwise left out, silently */
     int64_t old_ms, grace_ms;
+    int64_t hist_bytes_max, hist_buckets_max; /* 0: none */
     int64_t label_names_max, label_name_bytes_max, label_value_bytes_max, labels_bytes_max, metadata_bytes_max;
     const pl_str *drop; /* borrowed from the limits */
     size_t drop_count;
@@ -107,9 +108,9 @@ enum dist_verdict dist__check_labels(struct labels *out, struct dist_check *c, c
 /* `t` are the timestamps of the series. Its labels are parsed only for the text of a refusal. */
 enum dist_verdict dist__check_samples(struct dist_check *c, const struct remote_write_series *s, const int64_t *t,
                                       struct pl_err *err);
-/* `x` are the histograms of the series. */
+/* `x` are the histograms of the series. Those with too many buckets are made coarser. */
 enum dist_verdict dist__check_histograms(struct dist_check *c, const struct remote_write_series *s,
-                                         const struct remote_write_histogram *x, struct pl_err *err);
+                                         struct remote_write_histogram *x, struct pl_err *err);
 enum dist_verdict dist__check_metadata(const struct dist_check *c, const struct remote_write_metadata *m,
                                        struct pl_err *err);
 

@@ -12,6 +12,8 @@ void dist__policy(struct dist_policy *out, const struct limits *l)
         .native_histograms = l->enable_native_histograms,
         .old_ms = l->reject_old_samples_max_age_ns / PL_NS_PER_MS,
         .grace_ms = l->creation_grace_period_ns / PL_NS_PER_MS,
+        .hist_bytes_max = l->max_native_histogram_sample_size_bytes,
+        .hist_buckets_max = l->max_native_histogram_buckets,
         .label_names_max = l->max_label_names_per_series,
         .label_name_bytes_max = l->max_label_name_length,
         .label_value_bytes_max = l->max_label_value_length,

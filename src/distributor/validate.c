@@ -7,6 +7,9 @@
 #include "model/labels.h"
 #include "ports/discard.h"
 
+METRIC_DEF_COUNTER(m_reduced, "cortex_reduced_resolution_histogram_samples_total",
+                   "Native histograms that were made coarser to have fewer buckets.", "user");
+
 enum { QUOTE_CHARS_MAX = 200, LABELS_SHOWN_MAX = 1000 };
 
 static pl_str cut_chars(pl_str s, size_t chars_max)
@@ -307,24 +310,67 @@ enum dist_verdict dist__check_samples(struct dist_check *c, const struct remote_
     return verdict;
 }
 
-enum dist_verdict dist__check_histograms(struct dist_check *c, const struct remote_write_series *s,
-                                         const struct remote_write_histogram *x, struct pl_err *err)
+/* Halves the resolution until the buckets are few enough. */
+static enum dist_verdict fit_buckets(struct dist_check *c, const struct remote_write_series *s,
+                                     struct remote_write_histogram *x, struct pl_err *err)
 {
-    for (uint32_t i = 0; i < s->histogram_count; i++) {
-        enum dist_verdict verdict = check_time(c, s, x[i].t, err);
-        if (verdict != DIST_KEEP) {
-            return verdict;
+    const int64_t max = c->policy->hist_buckets_max;
+    const struct hist *h = x->h;
+
+    while ((int64_t)h->pos.len + h->neg.len > max) {
+        struct hist *coarser;
+        if (hist_is_custom(h) || h->schema == HIST_SCHEMA_MIN) {
+            (void)pl_fail(err, PL_INVALID, MSG_HIST_BUCKETS, max, quoted_metric_name(c, s));
+            return refuse(c, PL_STR("native_histogram_buckets_exceeded"));
         }
-        if (!x[i].schema_known) {
-            (void)pl_fail(err, PL_INVALID, MSG_HIST_SCHEMA, x[i].schema, quoted_metric_name(c, s));
-            return refuse(c, PL_STR("native_histogram_invalid_schema"));
+        coarser = hist_reduce(c->arena, h, h->schema - 1);
+        if (coarser == NULL) {
+            (void)ingest_fail_memory(c->arena, err);
+            return DIST_FAIL;
         }
-        if (x[i].h == NULL) {
-            (void)pl_fail(err, PL_INVALID, MSG_HIST_INVALID, x[i].problem, quoted_metric_name(c, s));
-            return refuse(c, PL_STR("native_histogram_invalid"));
-        }
+        coarser->hint = h->hint;
+        h = coarser;
+    }
+    if (h != x->h) {
+        metric_inc(METRIC_CELL(m_reduced, c->tenant));
+        x->h = h;
     }
     return DIST_KEEP;
+}
+
+static enum dist_verdict check_histogram(struct dist_check *c, const struct remote_write_series *s,
+                                         struct remote_write_histogram *x, struct pl_err *err)
+{
+    const struct dist_policy *p = c->policy;
+    enum dist_verdict verdict = check_time(c, s, x->t, err);
+
+    if (verdict != DIST_KEEP) {
+        return verdict;
+    }
+    if (p->hist_bytes_max > 0 && x->bytes > p->hist_bytes_max) {
+        (void)pl_fail(err, PL_INVALID, MSG_HIST_SIZE, x->bytes, p->hist_bytes_max, quoted_metric_name(c, s));
+        return refuse(c, PL_STR("native_histogram_sample_size_bytes_exceeded"));
+    }
+    if (!x->schema_known) {
+        (void)pl_fail(err, PL_INVALID, MSG_HIST_SCHEMA, x->schema, quoted_metric_name(c, s));
+        return refuse(c, PL_STR("native_histogram_invalid_schema"));
+    }
+    if (x->h == NULL) {
+        (void)pl_fail(err, PL_INVALID, MSG_HIST_INVALID, x->problem, quoted_metric_name(c, s));
+        return refuse(c, PL_STR("native_histogram_invalid"));
+    }
+    return p->hist_buckets_max > 0 ? fit_buckets(c, s, x, err) : DIST_KEEP;
+}
+
+enum dist_verdict dist__check_histograms(struct dist_check *c, const struct remote_write_series *s,
+                                         struct remote_write_histogram *x, struct pl_err *err)
+{
+    enum dist_verdict verdict = DIST_KEEP;
+
+    for (uint32_t i = 0; i < s->histogram_count && verdict == DIST_KEEP; i++) {
+        verdict = check_histogram(c, s, &x[i], err);
+    }
+    return verdict;
 }
 
 enum dist_verdict dist__check_metadata(const struct dist_check *c, const struct remote_write_metadata *m,

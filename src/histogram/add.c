@@ -67,14 +67,20 @@ static void move_buckets(struct hist_sum_side *s, uint32_t to, uint32_t from, ui
 /* The common case, both have the same buckets: counts are added array to array. False: it is not so. */
 static bool merge_aligned(struct hist_sum_side *side, const struct hist__source *src, enum hist__mode mode)
 {
-    const double *restrict from = src->n + src->i;
+    const double *restrict from;
     double *restrict n = side->n, *restrict c = side->c;
     uint32_t len = side->len;
 
-    if (src->shift > 0 || src->len - src->i != len ||
-        (len > 0 && memcmp(side->at, src->at + src->i, len * sizeof(*side->at)) != 0)) {
+    if (src->shift > 0 || src->len - src->i != len) {
         return false;
     }
+    if (len == 0) {
+        return true;
+    }
+    if (memcmp(side->at, src->at + src->i, len * sizeof(*side->at)) != 0) {
+        return false;
+    }
+    from = src->n + src->i;
     switch (mode) {
     case HIST__ADD:
         for (uint32_t i = 0; i < len; i++) {

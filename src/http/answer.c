@@ -2,7 +2,7 @@
 #include "base/log.h"
 #include "http/internal.h"
 
-const char *http_status_text(int status)
+static const char *status_text(int status)
 {
     static const struct {
         int status;
@@ -95,7 +95,7 @@ static void put_head(struct http_conn *c, struct http_exchange *x)
     PL_BUF_LIT(b, "HTTP/1.1 ");
     pl_buf_u64(b, (uint64_t)resp->status);
     pl_buf_byte(b, ' ');
-    pl_buf_cstr(b, http_status_text(resp->status));
+    pl_buf_cstr(b, status_text(resp->status));
     if (resp->content_type != NULL) {
         PL_BUF_LIT(b, "\r\nContent-Type: ");
         pl_buf_cstr(b, resp->content_type);

@@ -79,7 +79,6 @@ pl_str http_header_get(const struct http_request *req, pl_str name);
 /* Bytes of value that would end the line are sent as blanks. More than HTTP_RESPONSE_HEADERS_MAX is a programmer's
  * error. */
 void http_header_add(struct http_response *resp, const char *name, pl_str value);
-const char *http_status_text(int status);
 /* Parameters of the URL and, for POST with application/x-www-form-urlencoded, of the body (body first, as Go's Form).
  * Decoded in the arena. PL_INVALID on a bad escape or more than HTTP_PARAMS_MAX. */
 PL_MUST_USE pl_status http_params(struct http_request *req, struct http_param **out, size_t *count, struct pl_err *err);

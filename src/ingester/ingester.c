@@ -2,15 +2,14 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "io/dir.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#define ING_LOCK_NAME ".lock~"
+/* One process per data folder: each tenant's store is locked too, but two processes that took half of the tenants each
+ * would be worse than one that refuses to start. The name is none that a tenant can have. */
+#define LOCK_NAME ".lock~"
 
 METRIC_DEF_GAUGE(m_instance_limits, "cortex_ingester_instance_limits", "Limits of this process, 0 when off.", "limit");
 
@@ -88,69 +87,6 @@ void ingester_destroy(struct ingester *i)
     pl_free(i);
 }
 
-/* ---- the data folder ---- */
-
-static pl_status make_dirs(char *path, struct pl_err *err)
-{
-    for (char *at = path + 1;; at++) {
-        char c = *at;
-        if (c != '/' && c != '\0') {
-            continue;
-        }
-        *at = '\0';
-        if (mkdir(path, 0777) != 0 && errno != EEXIST) {
-            return pl_fail(err, PL_IO, "cannot make the data folder %s: %s (-blocks-storage.tsdb.dir)", path,
-                           strerror(errno));
-        }
-        *at = c;
-        if (c == '\0') {
-            return PL_OK;
-        }
-    }
-}
-
-static pl_status fail_locked(int fd, const char *path, struct pl_err *err)
-{
-    char pid[24] = "";
-    ssize_t n = pread(fd, pid, sizeof(pid) - 1, 0);
-
-    if (n > 0) {
-        pid[n] = '\0';
-        pid[strspn(pid, "0123456789")] = '\0';
-    }
-    return pl_fail(err, PL_CONFLICT, "the data folder is in use: %s is locked by process %s (-blocks-storage.tsdb.dir)",
-                   path, pid[0] != '\0' ? pid : "(unknown)");
-}
-
-/* One process per data folder: each tenant's store is locked too, but two processes that took half of the tenants each
- * would be worse than one that refuses to start. The file's name is none that a tenant can have. */
-static pl_status lock_dir(struct ingester *i, const char *dir, struct pl_err *err)
-{
-    struct pl_buf path;
-    pl_status st = PL_OK;
-    int fd;
-
-    pl_buf_init(&path, 0);
-    pl_buf_printf(&path, "%s/" ING_LOCK_NAME, dir);
-    pl_buf_byte(&path, '\0');
-    fd = open(path.p, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (fd < 0) {
-        st = pl_fail(err, PL_IO, "cannot use the data folder: open %s: %s (-blocks-storage.tsdb.dir)", path.p,
-                     strerror(errno));
-    } else if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        st = fail_locked(fd, path.p, err);
-        (void)close(fd);
-    } else {
-        if (ftruncate(fd, 0) != 0 || dprintf(fd, "%ld\n", (long)getpid()) < 0) {
-            pl_warn("the process id could not be written to the lock file",
-                    PL_KV_C("file", path.p)); /* it locks all the same */
-        }
-        i->lock_fd = fd;
-    }
-    pl_buf_fini(&path);
-    return st;
-}
-
 /* ---- start and stop ---- */
 
 static void set_service(struct ingester *i, enum ing_service s)
@@ -185,9 +121,12 @@ pl_status ingester_claim(struct ingester *i, struct pl_err *err)
         return pl_fail(err, PL_INVALID, "the ingester needs a data folder (-blocks-storage.tsdb.dir)");
     }
     absolute(&dir, i->o.dir);
-    st = make_dirs(dir.p, err);
+    st = dir_make(dir.p, err);
     if (st == PL_OK) {
-        st = lock_dir(i, dir.p, err);
+        st = dir_lock(&i->lock_fd, dir.p, LOCK_NAME, err);
+    }
+    if (st != PL_OK) {
+        pl_wrap(err, "cannot use the data folder (-blocks-storage.tsdb.dir)");
     }
     pl_buf_fini(&dir);
     return st;

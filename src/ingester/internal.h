@@ -27,7 +27,6 @@ static inline double ing__rate_get(const struct ing_rate *r)
 {
     return atomic_load_explicit(&r->rate, memory_order_relaxed);
 }
-void ing__rate_tick(struct ing_rate *r, double seconds);
 
 /* ---- metadata ---- */
 

@@ -34,7 +34,7 @@ METRIC_DEF_COUNTER(m_open_failed, "pallium_ingester_tsdb_open_failures_total", "
 METRIC_DEF_COUNTER(m_block_open_failed, "pallium_ingester_tsdb_block_open_failures_total",
                    "Blocks that could not be opened, each counted once.");
 
-void ing__rate_tick(struct ing_rate *r, double seconds)
+static void rate_tick(struct ing_rate *r, double seconds)
 {
     const double alpha = 0.2;
     double instant = (double)atomic_exchange_explicit(&r->count, 0, memory_order_relaxed) / seconds,
@@ -131,8 +131,8 @@ static void tick_tenant(struct ingester *i, struct ing_tenant *t, uint64_t secon
     const int64_t now_ms = pl_now_unix_ms();
 
     if (second % TENANT_RATE_S == 0) {
-        ing__rate_tick(&t->api, TENANT_RATE_S);
-        ing__rate_tick(&t->rule, TENANT_RATE_S);
+        rate_tick(&t->api, TENANT_RATE_S);
+        rate_tick(&t->rule, TENANT_RATE_S);
     }
     if (second % ACTIVE_COUNT_S == 0) {
         metric_set(t->cell.active, (double)ing__active_count(&t->active, now_ms, i->o.active_series_idle_ns));
@@ -151,7 +151,7 @@ static void tick_thread(void *arg)
     update_gauges(i);
     while (sleep_until(i, next_ns += PL_NS_PER_S)) {
         second++;
-        ing__rate_tick(&i->rate, 1);
+        rate_tick(&i->rate, 1);
         for (struct ing_tenant *t = ing__tenants_next(i, NULL); t != NULL; t = ing__tenants_next(i, t)) {
             tick_tenant(i, t, second);
         }

@@ -106,6 +106,6 @@ void pl_buf_quoted(struct pl_buf *b, pl_str s)
         }
         i += len;
     }
-    pl_buf_add(b, s.p + from, s.n - from);
+    pl_buf_str(b, pl_str_sub(s, from, s.n));
     pl_buf_byte(b, '"');
 }

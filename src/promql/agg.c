@@ -414,13 +414,13 @@ static void finish(struct agg_op *o, struct group *g)
 static void warn_quantile(struct agg_op *o)
 {
     const struct pq_node *n = o->op.node;
-    double min = INFINITY, max = -INFINITY;
+    double min = HUGE_VAL, max = -HUGE_VAL;
     bool nan = false;
 
     for (size_t i = 0; i < o->op.grid.n; i++) {
         nan = nan || isnan(o->param_v[i]);
-        min = o->param_v[i] < min ? o->param_v[i] : min;
-        max = o->param_v[i] > max ? o->param_v[i] : max;
+        min = go_min(min, o->param_v[i]); /* NaN once there is one, but for infinities */
+        max = go_max(max, o->param_v[i]);
     }
     if (nan) {
         pq__note_quantile(o->op.x, n, n->agg.param, pq_nan());

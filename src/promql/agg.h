@@ -25,7 +25,11 @@ struct pick {
     double v;
     uint32_t col;
 };
-/* pick_sort.c: by value, NaN last; equal values are ordered as Go orders them. */
-void pq__picks_sort(struct pick *v, size_t n, bool ascending);
+
+/* ---- pick_sort.c: as Go sorts, also what its order leaves open ---- */
+
+typedef bool (*pick_before_fn)(const void *arg, const struct pick *x, const struct pick *y);
+void pq__picks_sort_by(struct pick *v, size_t n, pick_before_fn is_before, const void *arg);
+void pq__picks_sort(struct pick *v, size_t n, bool ascending); /* by value, NaN last */
 
 #endif

@@ -157,7 +157,7 @@ static pl_status topk_param(struct topk_op *o, bool *empty, struct pl_err *err)
 {
     struct exec *x = o->op.x;
     struct pq_pos pos = pq__unparen(o->op.node->agg.param)->pos;
-    double min = INFINITY, max = -INFINITY;
+    double min = HUGE_VAL, max = -HUGE_VAL;
     bool nan = false, ratio = o->kind == PQ_AGG_LIMIT_RATIO;
     char text[FLOAT_TEXT_MAX];
 

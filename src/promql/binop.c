@@ -43,11 +43,14 @@ struct vector_bin_op {
     bool scalar_left, drops, told;
 };
 
-#define EACH_PRESENT(expr)                   \
-    for (size_t i = 0; i < n; i++) {         \
-        double x = v[i], y = s[i];           \
-                                             \
-        v[i] = pq_is_absent(x) ? x : (expr); \
+/* The choice is made among bits: of `absent ? x : x * y` clang makes x * (absent ? 1 : y), and to multiply "absent", a
+ * signalling NaN, gives another NaN. */
+#define EACH_PRESENT(expr)                                                              \
+    for (size_t i = 0; i < n; i++) {                                                    \
+        double x = v[i], y = s[i];                                                      \
+        uint64_t z = pl_f64_bits(expr);                                                 \
+                                                                                        \
+        v[i] = pl_f64_from_bits(pl_f64_bits(x) == PQ_ABSENT_BITS ? PQ_ABSENT_BITS : z); \
     }
 
 /* The four common operators have loops of their own; l and r keep their sides, for bits of NaN and order of division.
@@ -136,13 +139,34 @@ static pl_status vector_trim_floats(struct vector_bin_op *o, struct column *c, s
     return PL_OK;
 }
 
+/* The scalar. Of two errors that of the left side is told. */
+static pl_status vector_bin_begin(struct vector_bin_op *o, struct pl_err *err)
+{
+    pl_status st = pq__scalar(o->scalar, &o->s, err);
+    struct batch b;
+
+    while (st == PL_EXEC && !o->scalar_left) {
+        struct pl_err left;
+        pl_status left_st = pq__next(o->vector, &b, &left);
+
+        if (left_st != PL_OK) {
+            *err = left;
+            return left_st;
+        }
+        if (b.n == 0) {
+            break;
+        }
+    }
+    return st;
+}
+
 static pl_status vector_bin_next(struct op *op, struct batch *out, struct pl_err *err)
 {
     struct vector_bin_op *o = (struct vector_bin_op *)op;
     enum pq_op kind = op->node->binary.op;
 
     if (o->s == NULL) {
-        PL_TRY(pq__scalar(o->scalar, &o->s, err));
+        PL_TRY(vector_bin_begin(o, err));
     }
     do {
         bool may_lose = pq__op_is_trim(kind) || (pq__op_is_comparison(kind) && !op->node->binary.return_bool);

@@ -22,8 +22,8 @@ static void tell(const struct op *op, enum pair_note met)
     case PAIR_FLOAT_HIST:
     case PAIR_HIST_FLOAT:
     case PAIR_HISTS:
-        pq__note(op->x, true, n->pos, "incompatible sample types encountered for binary operator \"%s\": %s %s %s", text,
-                 left[met], text, right[met]);
+        pq__note(op->x, true, n->pos, "incompatible sample types encountered for binary operator \"%s\": %s %s %s",
+                 text, left[met], text, right[met]);
         return;
     case PAIR_LAYOUT:
         pq__note(op->x, false, n->pos, "incompatible bucket layout encountered for binary operator %s", text);

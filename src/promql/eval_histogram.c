@@ -22,8 +22,8 @@ struct histogram {
     struct bucket_column *b;
     size_t n, cap;
     bool odd_bounds; /* a bound is NaN */
-    double *native; /* what comes of native histograms: grid.n values for each round; NULL: there are none */
-    uint8_t *said;  /* enum hist_nan of each of them; NULL: nothing to say */
+    double *native;  /* what comes of native histograms: grid.n values for each round; NULL: there are none */
+    uint8_t *said;   /* enum hist_nan of each of them; NULL: nothing to say */
 };
 
 /* The values of a scalar argument; which of its distinct values each step has. */
@@ -233,8 +233,8 @@ static double classic_value(struct histogram_op *o, size_t n, pl_str name, size_
     if (o->func == PQ_FN_HISTOGRAM_FRACTION) {
         return pq__bucket_fraction(o->arg[0].v[step], o->arg[1].v[step], o->scratch, n);
     }
-    /* COMPAT: histogram_quantiles hands on the buckets as the quantile before left them: joined ones to the front, those
-     * behind them as they were, counts made to rise. */
+    /* COMPAT: histogram_quantiles hands on the buckets as the quantile before left them: joined ones to the front,
+     * those behind them as they were, counts made to rise. */
     for (uint32_t before = 0; before < arg; before++) {
         (void)pq__bucket_quantile(o->arg[before].v[step], o->scratch, n, &fix);
         pq__buckets_sort(o->scratch, n);

@@ -221,7 +221,8 @@ static void tally_windows(struct range_op *o)
 static pl_status bad_factor(const char *what, const char *name, double v, struct pl_err *err)
 {
     if (isinf(v)) { /* not as C writes it */
-        return pl_fail(err, PL_EXEC, "invalid %s factor. Expected: 0 < %s < 1, got: %cInf", what, name, v < 0 ? '-' : '+');
+        return pl_fail(err, PL_EXEC, "invalid %s factor. Expected: 0 < %s < 1, got: %cInf", what, name,
+                       v < 0 ? '-' : '+');
     }
     return pl_fail(err, PL_EXEC, "invalid %s factor. Expected: 0 < %s < 1, got: %f", what, name, v);
 }

@@ -1,8 +1,6 @@
 #include "promql/agg.h"
 #include "promql/functions_def.h"
 
-#include <stdlib.h>
-
 /* sort, sort_desc, sort_by_label, sort_by_label_desc: order matters to instant queries only; sort and sort_desc leave
  * out histograms everywhere. */
 
@@ -14,28 +12,6 @@ struct sort_op {
     size_t at;
     bool done;
 };
-
-static pl_status sort_values(struct sort_op *o, struct batch *all, struct pl_err *err)
-{
-    struct pl_arena *a = o->op.x->arena;
-    struct pick *p = pl_arena_new_array_try(a, struct pick, all->n);
-    struct column *sorted = pl_arena_new_array_try(a, struct column, all->n);
-
-    if (p == NULL || sorted == NULL) {
-        return pq__nomem(&o->op, err);
-    }
-    for (size_t i = 0; i < all->n; i++) {
-        p[i] = (struct pick){.v = all->col[i].v[0], .col = (uint32_t)i};
-    }
-    pq__picks_sort(p, all->n, o->func == PQ_FN_SORT);
-    for (size_t i = 0; i < all->n; i++) {
-        sorted[i] = all->col[p[i].col];
-        sorted[i].h = NULL; /* histograms have no order and are left out */
-    }
-    all->col = sorted;
-    pq__compact(all, o->op.grid.n);
-    return PL_OK;
-}
 
 /* ---- natural order of label values ---- */
 
@@ -81,13 +57,15 @@ static bool natural_before(pl_str a, pl_str b)
 
 struct label_order {
     const struct pq_node *call;
+    const struct column *col;
     bool reverse;
 };
 
-static int column_cmp(const void *a, const void *b, void *arg)
+/* COMPAT: natural order contradicts itself, as where one of two values is empty. */
+static bool labels_before(const void *arg, const struct pick *a, const struct pick *b)
 {
     const struct label_order *order = arg;
-    struct labels x = ((const struct column *)a)->labels, y = ((const struct column *)b)->labels;
+    struct labels x = order->col[a->col].labels, y = order->col[b->col].labels;
     int c = 0;
 
     for (uint32_t i = 1; c == 0 && i < order->call->call.arg_count; i++) {
@@ -101,17 +79,41 @@ static int column_cmp(const void *a, const void *b, void *arg)
     if (c == 0) {
         c = labels_cmp(x, y);
     }
-    return order->reverse ? -c : c;
+    return order->reverse ? c > 0 : c < 0;
 }
 
 static pl_status sort_run(struct sort_op *o, struct pl_err *err)
 {
-    PL_TRY(pq__drain(o->child, &o->result, err));
-    if (o->func == PQ_FN_SORT || o->func == PQ_FN_SORT_DESC) {
-        return sort_values(o, &o->result, err);
+    struct pl_arena *a = o->op.x->arena;
+    bool by_value = o->func == PQ_FN_SORT || o->func == PQ_FN_SORT_DESC;
+    struct batch *all = &o->result;
+    struct column *sorted;
+    struct pick *p;
+
+    PL_TRY(pq__drain(o->child, all, err));
+    for (size_t i = 0; by_value && i < all->n; i++) {
+        all->col[i].h = NULL; /* histograms have no order and are left out */
     }
-    qsort_r(o->result.col, o->result.n, sizeof(struct column), column_cmp,
-            &(struct label_order){.call = o->op.node, .reverse = o->func == PQ_FN_SORT_BY_LABEL_DESC});
+    pq__compact(all, o->op.grid.n);
+    p = pl_arena_new_array_try(a, struct pick, all->n);
+    sorted = pl_arena_new_array_try(a, struct column, all->n);
+    if (p == NULL || sorted == NULL) {
+        return pq__nomem(&o->op, err);
+    }
+    for (size_t i = 0; i < all->n; i++) {
+        p[i] = (struct pick){.v = all->col[i].v[0], .col = (uint32_t)i};
+    }
+    if (by_value) {
+        pq__picks_sort(p, all->n, o->func == PQ_FN_SORT);
+    } else {
+        pq__picks_sort_by(
+            p, all->n, labels_before,
+            &(struct label_order){.call = o->op.node, .col = all->col, .reverse = o->func == PQ_FN_SORT_BY_LABEL_DESC});
+    }
+    for (size_t i = 0; i < all->n; i++) {
+        sorted[i] = all->col[p[i].col];
+    }
+    all->col = sorted;
     return PL_OK;
 }
 

@@ -134,29 +134,6 @@ static void put_expr(struct pl_buf *b, const struct pq_node *n)
     }
 }
 
-static void print_node(struct pl_buf *b, const struct pq_explained *e, enum pq_explain kind, int depth)
-{
-    pl_buf_printf(b, "%*s%s  ", depth * 2, "", e->name);
-    put_expr(b, e->expr);
-    if (e->series > 0 || e->samples > 0) {
-        pl_buf_printf(b, "  [%llu series, %llu samples stored]", (unsigned long long)e->series,
-                      (unsigned long long)e->samples);
-    }
-    if (kind == PQ_EXPLAIN_ANALYZE) {
-        pl_buf_printf(b, "  (%.3f ms, %llu series, %llu samples, %.1f KB)", (double)e->own_ns / 1e6,
-                      (unsigned long long)e->columns, (unsigned long long)e->points, (double)e->own_bytes / 1e3);
-    }
-    pl_buf_byte(b, '\n');
-    for (size_t i = 0; i < e->child_count; i++) {
-        print_node(b, &e->children[i], kind, depth + 1);
-    }
-}
-
-void pq_explain_print(struct pl_buf *b, const struct pq_explained *e, enum pq_explain kind)
-{
-    print_node(b, e, kind, 0);
-}
-
 void pq_explain_json(struct pl_buf *b, const struct pq_explained *e, enum pq_explain kind)
 {
     struct pl_buf text;

@@ -27,8 +27,6 @@ struct pq_explained {
     size_t child_count;
 };
 
-/* One line for each operator, indented; for terminals. */
-void pq_explain_print(struct pl_buf *b, const struct pq_explained *e, enum pq_explain kind);
 /* {"name":..,"expr":..,...,"children":[..]} */
 void pq_explain_json(struct pl_buf *b, const struct pq_explained *e, enum pq_explain kind);
 

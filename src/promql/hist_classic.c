@@ -46,7 +46,7 @@ static bool nearly_equal(double a, double b)
 
 static struct monotonic_fix buckets_fix(struct hist_classic_bucket *b, size_t n)
 {
-    struct monotonic_fix fix = {.bound_min = INFINITY, .bound_max = -INFINITY};
+    struct monotonic_fix fix = {.bound_min = HUGE_VAL, .bound_max = -HUGE_VAL};
     double prev = b[0].count;
 
     for (size_t i = 1; i < n; i++) {
@@ -80,7 +80,7 @@ double pq__bucket_quantile(double q, struct hist_classic_bucket *b, size_t n, st
         return pq_nan();
     }
     if (q < 0 || q > 1) {
-        return q < 0 ? -INFINITY : INFINITY;
+        return q < 0 ? -HUGE_VAL : HUGE_VAL;
     }
     if (b[n - 1].bound != HUGE_VAL) {
         return pq_nan();
@@ -118,7 +118,7 @@ double pq__bucket_quantile(double q, struct hist_classic_bucket *b, size_t n, st
 /* How many observations lie at or below `at`; n sorted, joined buckets that end in +Inf. */
 static double bucket_rank(const struct hist_classic_bucket *b, size_t n, double at)
 {
-    double rank = 0, lower = b[0].bound <= 0 ? -INFINITY : 0;
+    double rank = 0, lower = b[0].bound <= 0 ? -HUGE_VAL : 0;
 
     for (size_t i = 0; i < n; i++) {
         if (i > 0) {

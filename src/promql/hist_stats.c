@@ -74,7 +74,8 @@ static void mark_jumps(uint8_t *jump, const struct samples *s, const struct sele
 {
     size_t at = 0;
 
-    for (int64_t step = from->first_ms; at < s->n && from->step_ms > 0 && step <= from->maxt_ms; step += from->step_ms) {
+    for (int64_t step = from->first_ms; at < s->n && from->step_ms > 0 && step <= from->maxt_ms;
+         step += from->step_ms) {
         if (s->t[at] < step - from->reach_ms) {
             while (at < s->n && s->t[at] < step - from->reach_ms) {
                 at++;

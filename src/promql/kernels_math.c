@@ -3,10 +3,9 @@
 /* Logarithms and powers as Go computes them on amd64, so that the last bits of answers agree with Prometheus's. libm is
  * nearer to the true value, but that is not what is asked for here. Trigonometry: kernels_trig.c.
  *
- * log: the method of Sun's fdlibm (e_log.c): x = 2^k (1 + f), log(1 + f) by a polynomial in s = f / (2 + f). The order of
- * operations below is what decides the bits.
- * COMPAT: Go takes exponent and fraction from the bits as they are, so that for denormal x the logarithm is that of
- * another number. */
+ * log: the method of Sun's fdlibm (e_log.c): x = 2^k (1 + f), log(1 + f) by a polynomial in s = f / (2 + f). The order
+ * of operations below is what decides the bits. COMPAT: Go takes exponent and fraction from the bits as they are, so
+ * that for denormal x the logarithm is that of another number. */
 
 static const double ln2_hi = 6.93147180369123816490e-01, ln2_lo = 1.90821492927058770002e-10;
 
@@ -74,29 +73,34 @@ double pq__log1p(double x)
     }
     s = f / (2 + f);
     z = s * s;
-    r = z *
-        (6.666666666666735130e-01 +
-         z * (3.999999999940941908e-01 +
-              z * (2.857142874366239149e-01 +
-                   z * (2.222219843214978396e-01 +
-                        z * (1.818357216161805012e-01 + z * (1.531383769920937332e-01 + z * 1.479819860511658591e-01))))));
+    r = z * (6.666666666666735130e-01 +
+             z * (3.999999999940941908e-01 +
+                  z * (2.857142874366239149e-01 +
+                       z * (2.222219843214978396e-01 +
+                            z * (1.818357216161805012e-01 +
+                                 z * (1.531383769920937332e-01 + z * 1.479819860511658591e-01))))));
     if (k == 0) {
         return f - (half - s * (half + r));
     }
     return k * ln2_hi - ((half - (s * (half + r) + (k * ln2_lo + c))) - f);
 }
 
-/* e^x by N. Shibata's method ("Efficient evaluation methods of elementary functions suitable for SIMD computation"): the
- * argument less k ln 2 is divided by 16, a Taylor series gives e^r - 1, which is squared four times as (y + 1)^2 - 1 =
- * y (y + 2). Multiplications and additions are fused where Go fuses them on any machine of today.
- * COMPAT: where k rounds up to 1024 the result is infinite, though e^x would still fit. */
+/* e^x by N. Shibata's method ("Efficient evaluation methods of elementary functions suitable for SIMD computation"):
+ * the argument less k ln 2 is divided by 16, a Taylor series gives e^r - 1, which is squared four times as (y + 1)^2 -
+ * 1 = y (y + 2). Multiplications and additions are fused where Go fuses them on any machine of today. COMPAT: where k
+ * rounds up to 1024 the result is infinite, though e^x would still fit. */
 double pq__exp(double x)
 {
     static const double ln2_upper = 0.69314718055966295651160180568695068359375,
                         ln2_lower = 0.28235290563031577122588448175013436025525412068e-12;
-    static const double series[] = {2.4801587301587301587e-5, 1.9841269841269841270e-4, 1.3888888888888888889e-3,
-                                    8.3333333333333333333e-3, 4.1666666666666666667e-2, 1.6666666666666666667e-1,
-                                    0.5,                      1.0};
+    static const double series[] = {2.4801587301587301587e-5,
+                                    1.9841269841269841270e-4,
+                                    1.3888888888888888889e-3,
+                                    8.3333333333333333333e-3,
+                                    4.1666666666666666667e-2,
+                                    1.6666666666666666667e-1,
+                                    0.5,
+                                    1.0};
     double k, y;
 
     if (!isfinite(x) || x > 7.09782712893384e+02) {

@@ -167,7 +167,7 @@ double pq__quantile(double q, double *v, size_t n)
         return pq_nan();
     }
     if (q < 0 || q > 1) {
-        return q < 0 ? -INFINITY : INFINITY;
+        return q < 0 ? -HUGE_VAL : HUGE_VAL;
     }
     pq__sort_values(v, n);
     rank = q * ((double)n - 1);

@@ -27,11 +27,11 @@ struct turned {
 };
 
 /* The bits of 4/pi, from the one before the point. */
-static const uint64_t four_over_pi[] = {
-    0x0000000000000001, 0x45f306dc9c882a53, 0xf84eafa3ea69bb81, 0xb6c52b3278872083, 0xfca2c757bd778ac3,
-    0x6e48dc74849ba5c0, 0x0c925dd413a32439, 0xfc3bd63962534e7d, 0xd1046bea5d768909, 0xd338e04d68befc82,
-    0x7323ac7306a673e9, 0x3908bf177bf25076, 0x3ff12fffbc0b301f, 0xde5e2316b414da3e, 0xda6cfd9e4f96136e,
-    0x9e8c7ecd3cbfd45a, 0xea4f758fd7cbe2f6, 0x7a0e73ef14a525d4, 0xd7f6bf623f1aba10, 0xac06608df8f6d757};
+static const uint64_t four_over_pi[] = {0x0000000000000001, 0x45f306dc9c882a53, 0xf84eafa3ea69bb81, 0xb6c52b3278872083,
+                                        0xfca2c757bd778ac3, 0x6e48dc74849ba5c0, 0x0c925dd413a32439, 0xfc3bd63962534e7d,
+                                        0xd1046bea5d768909, 0xd338e04d68befc82, 0x7323ac7306a673e9, 0x3908bf177bf25076,
+                                        0x3ff12fffbc0b301f, 0xde5e2316b414da3e, 0xda6cfd9e4f96136e, 0x9e8c7ecd3cbfd45a,
+                                        0xea4f758fd7cbe2f6, 0x7a0e73ef14a525d4, 0xd7f6bf623f1aba10, 0xac06608df8f6d757};
 
 /* 64 bits of 4/pi from bit `at`. */
 static uint64_t digits(unsigned at)
@@ -86,7 +86,7 @@ static struct turned turn(double x)
 
 static double sin_near(double z)
 {
-    static const double c[] = {1.58962301576546568060e-10,  -2.50507477628578072866e-8, 2.75573136213857245213e-6,
+    static const double c[] = {1.58962301576546568060e-10, -2.50507477628578072866e-8, 2.75573136213857245213e-6,
                                -1.98412698295895385996e-4, 8.33333333332211858878e-3,  -1.66666666666666307295e-1};
     double zz = z * z;
 
@@ -155,8 +155,12 @@ static double atan_small(double x)
 {
     static const double p[] = {-8.750608600031904122785e-01, -1.615753718733365076637e+01, -7.500855792314704667340e+01,
                                -1.228866684490136173410e+02, -6.485021904942025371773e+01},
-                        q[] = {1, 2.485846490142306297962e+01, 1.650270098316988542046e+02, 4.328810604912902668951e+02,
-                               4.853903996359136964868e+02, 1.945506571482613964425e+02};
+                        q[] = {1,
+                               2.485846490142306297962e+01,
+                               1.650270098316988542046e+02,
+                               4.328810604912902668951e+02,
+                               4.853903996359136964868e+02,
+                               1.945506571482613964425e+02};
     double z = x * x;
 
     z = z * poly(z, p, PL_ARRAY_LEN(p)) / poly(z, q, PL_ARRAY_LEN(q));

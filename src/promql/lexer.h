@@ -105,9 +105,6 @@ void pq_lexer_init(struct pq_lexer *l, pl_str in);
 void pq_lexer_fini(struct pq_lexer *l);
 /* Comments are skipped. After TOK_ERROR the lexer stays there: l->error tells why, l->start where. */
 void pq_lexer_next(struct pq_lexer *l, struct pq_token *out);
-/* The rune at a byte offset, *len bytes long; negative at the end; U+FFFD, one byte long, for what is not UTF-8. */
-int32_t pq__rune_at(pl_str s, size_t at, size_t *len);
-uint32_t pq__digit_value(int32_t r); /* of a hexadecimal digit; 16: none */
 /* How error messages name a token: `identifier "x"`, `<op:+>`, `end of input`. */
 void pq_token_describe(struct pl_buf *b, const struct pq_token *t);
 /* The value of a string token, quotes and escapes removed, written at out (t.text.n bytes free). The lexer has checked

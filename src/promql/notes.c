@@ -58,7 +58,8 @@ static struct note *note_put(struct exec *x, bool is_info, struct pq_pos pos, st
     if (text.p == NULL) {
         return NULL;
     }
-    x->notes[x->note_count] = (struct note){.is_info = is_info, .hash = hash, .d = {.pos = pos}, .by = by, .text = text};
+    x->notes[x->note_count] =
+        (struct note){.is_info = is_info, .hash = hash, .d = {.pos = pos}, .by = by, .text = text};
     return &x->notes[x->note_count++];
 }
 
@@ -133,8 +134,8 @@ void pq__note_bad_bucket(struct exec *x, struct pq_pos pos, pl_str le, pl_str na
 }
 
 /* Adds what the note's operator fixed to the count.
- * COMPAT: Prometheus keeps one counter in two sets of annotations that are merged after every step of a range query, so that
- * each step but the first with a fix doubles it; past 2^64 it begins anew. */
+ * COMPAT: Prometheus keeps one counter in two sets of annotations that are merged after every step of a range query, so
+ * that each step but the first with a fix doubles it; past 2^64 it begins anew. */
 static void count_fixes(struct note *n)
 {
     uint64_t count = 0;
@@ -145,7 +146,8 @@ static void count_fixes(struct note *n)
     n->count += count;
 }
 
-void pq__note_monotonic(const struct op *op, struct pq_pos pos, pl_str name, const struct monotonic_fix *fix, size_t step)
+void pq__note_monotonic(const struct op *op, struct pq_pos pos, pl_str name, const struct monotonic_fix *fix,
+                        size_t step)
 {
     struct exec *x = op->x;
     int64_t t_ms = grid_at(op->grid, step);

@@ -2,23 +2,22 @@
 
 #include <math.h>
 
-/* Sorting by value. Where values are equal their order is decided by the algorithm, so that it has to be the same as in Go's
- * sort package: O. Peters's pattern-defeating quicksort, with insertion sort up to 12 elements, pivots from three (from
- * nine, above 50) elements, heap sort after too many bad pivots. Every comparison and every exchange counts. */
+/* Sorting. Where elements are equal, or an order contradicts itself, the algorithm decides, so that it has to be the
+ * same as in Go's sort and slices packages: O. Peters's pattern-defeating quicksort, with insertion sort up to 12
+ * elements, pivots from three (from nine, above 50) elements, heap sort after too many bad pivots. Every comparison and
+ * every exchange counts. */
 
 enum { FEW = 12, NINTHER_MIN = 50, SHIFT_MIN = 50, SHIFTS_MAX = 5, SWAPS_MAX = 12, PATTERN_MIN = 8 };
 
 struct sorting {
     struct pick *v;
-    bool ascending;
+    pick_before_fn before;
+    const void *arg;
 };
 
-/* Does element i come before j? NaN last. COMPAT: of two NaN each comes behind the other. */
 static bool before(const struct sorting *s, size_t i, size_t j)
 {
-    double x = s->v[i].v, y = s->v[j].v;
-
-    return isnan(y) || (s->ascending ? x < y : x > y);
+    return s->before(s->arg, &s->v[i], &s->v[j]);
 }
 
 static void swap(const struct sorting *s, size_t i, size_t j)
@@ -203,7 +202,7 @@ static void quick(const struct sorting *s, size_t from, size_t to, int bad_left)
     while (to - from > FEW) {
         size_t n = to - from, pivot, mid;
         int swaps;
-        bool rising;
+        bool sorted;
 
         if (bad_left == 0) {
             by_heap(s, from, to);
@@ -214,15 +213,15 @@ static void quick(const struct sorting *s, size_t from, size_t to, int bad_left)
             bad_left--;
         }
         pivot = choose_pivot(s, from, to, &swaps);
-        rising = swaps == 0;
+        sorted = swaps == 0;
         if (swaps == SWAPS_MAX) {
             for (size_t i = from, j = to - 1; i < j; i++, j--) {
                 swap(s, i, j);
             }
             pivot = (to - 1) - (pivot - from);
-            rising = true;
+            sorted = true;
         }
-        if (balanced && in_order && rising && repaired(s, from, to)) {
+        if (balanced && in_order && sorted && repaired(s, from, to)) {
             return;
         }
         if (from > 0 && !before(s, from - 1, pivot)) {
@@ -243,11 +242,29 @@ static void quick(const struct sorting *s, size_t from, size_t to, int bad_left)
     by_insertion(s, from, to);
 }
 
-void pq__picks_sort(struct pick *v, size_t n, bool ascending)
+void pq__picks_sort_by(struct pick *v, size_t n, pick_before_fn is_before, const void *arg)
 {
-    struct sorting s = {v, ascending};
+    struct sorting s = {v, is_before, arg};
 
     if (n > 1) {
         quick(&s, 0, n, 64 - __builtin_clzll(n));
     }
+}
+
+/* NaN last. COMPAT: of two NaN each comes before the other. */
+static bool rising(const void *arg, const struct pick *x, const struct pick *y)
+{
+    (void)arg;
+    return isnan(y->v) || x->v < y->v;
+}
+
+static bool falling(const void *arg, const struct pick *x, const struct pick *y)
+{
+    (void)arg;
+    return isnan(y->v) || x->v > y->v;
+}
+
+void pq__picks_sort(struct pick *v, size_t n, bool ascending)
+{
+    pq__picks_sort_by(v, n, ascending ? rising : falling, NULL);
 }

@@ -135,8 +135,9 @@ bool pq__name_unique(const struct pq_node *n)
     case PQ_UNARY:
         return pq__name_unique(n->unary.expr);
     case PQ_BINARY:
-        if (n->binary.op == PQ_OP_OR) {
-            return false;
+        if (n->binary.op == PQ_OP_OR ||
+            (n->binary.matching != NULL && (n->binary.matching->has_fill_left || n->binary.matching->has_fill_right))) {
+            return false; /* what is filled in has no name */
         }
         return (n->binary.lhs->type != PQ_VECTOR || pq__name_unique(n->binary.lhs)) &&
                (n->binary.rhs->type != PQ_VECTOR || pq__name_unique(n->binary.rhs));

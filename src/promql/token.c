@@ -1,5 +1,5 @@
 /* What a token means (string values) and how messages name it. */
-#include "promql/lexer.h"
+#include "promql/lex_scan.h"
 
 #include "model/labels.h"
 

@@ -133,7 +133,7 @@ static pl_str time_text(struct check *c, int64_t t_ms)
 
 /* ---- values ---- */
 
-bool ptest__floats_equal(double want, double got)
+static bool floats_equal(double want, double got)
 {
     const double epsilon = 1e-6;
     double sum, diff;
@@ -158,7 +158,7 @@ static bool sides_equal(const struct hist_side *x, const struct hist_side *y)
         return false;
     }
     for (uint32_t i = 0; i < x->len; i++) {
-        if (x->at[i] != y->at[i] || !ptest__floats_equal(x->n[i], y->n[i])) {
+        if (x->at[i] != y->at[i] || !floats_equal(x->n[i], y->n[i])) {
             return false;
         }
     }
@@ -167,8 +167,8 @@ static bool sides_equal(const struct hist_side *x, const struct hist_side *y)
 
 static bool hists_equal(const struct hist *x, const struct hist *y)
 {
-    if (x->schema != y->schema || !ptest__floats_equal(x->count, y->count) || !ptest__floats_equal(x->sum, y->sum) ||
-        x->zero_threshold != y->zero_threshold || !ptest__floats_equal(x->zero_count, y->zero_count)) {
+    if (x->schema != y->schema || !floats_equal(x->count, y->count) || !floats_equal(x->sum, y->sum) ||
+        x->zero_threshold != y->zero_threshold || !floats_equal(x->zero_count, y->zero_count)) {
         return false;
     }
     if (hist_is_custom(x)) {
@@ -191,7 +191,7 @@ static bool buckets_equal(const struct hist *want, const struct ptest_buckets *g
     struct hist_bucket x;
     size_t i = 0;
 
-    if (!ptest__floats_equal(want->count, got->count) || !ptest__floats_equal(want->sum, got->sum)) {
+    if (!floats_equal(want->count, got->count) || !floats_equal(want->sum, got->sum)) {
         return false;
     }
     hist_iter_init(&it, want, false);
@@ -199,9 +199,9 @@ static bool buckets_equal(const struct hist *want, const struct ptest_buckets *g
         if (x.count == 0) {
             continue;
         }
-        if (i == got->n || !ptest__floats_equal(x.lower, got->v[i].lower) ||
-            !ptest__floats_equal(x.upper, got->v[i].upper) || !ptest__floats_equal(x.count, got->v[i].count) ||
-            x.lower_inclusive != got->v[i].lower_inclusive || x.upper_inclusive != got->v[i].upper_inclusive) {
+        if (i == got->n || !floats_equal(x.lower, got->v[i].lower) || !floats_equal(x.upper, got->v[i].upper) ||
+            !floats_equal(x.count, got->v[i].count) || x.lower_inclusive != got->v[i].lower_inclusive ||
+            x.upper_inclusive != got->v[i].upper_inclusive) {
             return false;
         }
         i++;
@@ -209,7 +209,7 @@ static bool buckets_equal(const struct hist *want, const struct ptest_buckets *g
     return i == got->n;
 }
 
-bool ptest__check_hist(const struct ptest_value *want, const struct ptest_point *got, struct pl_arena *a)
+static bool check_hist(const struct ptest_value *want, const struct ptest_point *got, struct pl_arena *a)
 {
     const struct hist *x, *y;
 
@@ -230,9 +230,9 @@ bool ptest__check_hist(const struct ptest_value *want, const struct ptest_point 
 static bool value_ok(struct check *c, const struct ptest_value *want, const struct ptest_point *got)
 {
     if (want->h != NULL || got->h != NULL || got->b != NULL) {
-        return ptest__check_hist(want, got, c->a);
+        return check_hist(want, got, c->a);
     }
-    return ptest__floats_equal(want->v, got->v);
+    return floats_equal(want->v, got->v);
 }
 
 /* ---- annotations and errors ---- */
@@ -434,7 +434,7 @@ static void check_value(struct check *c, const struct ptest_answer *got)
 
         if (!e->has_scalar) {
             tell(c, "expected a vector or matrix, got the scalar %.*s", PL_STR_ARG(g));
-        } else if (!ptest__floats_equal(e->scalar, got->scalar)) {
+        } else if (!floats_equal(e->scalar, got->scalar)) {
             tell(c, "expected %.*s, got %.*s", PL_STR_ARG(w), PL_STR_ARG(g));
         }
         return;

@@ -20,11 +20,9 @@ size_t ptest__metric_end(pl_str s);
 #define ptest__grow(a, v, cap, n) ((n) < (cap) || ptest__grow_array((a), (void **)&(v), &(cap), (n), sizeof(*(v))))
 bool ptest__grow_array(struct pl_arena *a, void **v, size_t *cap, size_t n, size_t size);
 
-bool ptest__floats_equal(double want, double got);
 /* Is the answer what the evaluation expects? If not, appends what differs, each line indented. */
 bool ptest__check(struct pl_buf *report, struct pl_arena *a, const struct ptest_eval *e,
                   const struct ptest_answer *got);
-bool ptest__check_hist(const struct ptest_value *want, const struct ptest_point *got, struct pl_arena *a);
 /* A time of the files: 1h30m. */
 void ptest__time(struct pl_buf *b, int64_t t_ms);
 

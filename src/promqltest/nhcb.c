@@ -165,8 +165,8 @@ static pl_status convert(const struct hist **out, struct pl_arena *a, struct mom
     int32_t *at;
 
     h.count = m->has_count || m->n == 0 ? m->count : m->cumulative[m->n - 1];
-    if (m->n == 0 || m->le[m->n - 1] != (double)INFINITY) {
-        m->le[m->n] = (double)INFINITY;
+    if (m->n == 0 || m->le[m->n - 1] != HUGE_VAL) {
+        m->le[m->n] = HUGE_VAL;
         m->cumulative[m->n++] = h.count;
     }
     if (h.count != m->cumulative[m->n - 1]) {

@@ -202,7 +202,7 @@ bool ptest__number(pl_str *s, double *out)
 
     if (pl_str_eq_nocase(word, PL_STR("inf")) || pl_str_eq_nocase(word, PL_STR("nan"))) {
         end = from + 3;
-        *out = (word.p[0] | 0x20) == 'i' ? (double)INFINITY : pl_f64_from_bits(PL_NORMAL_NAN_BITS);
+        *out = (word.p[0] | 0x20) == 'i' ? HUGE_VAL : pl_f64_from_bits(PL_NORMAL_NAN_BITS);
     } else {
         end = digits_end(*s, from);
         if (end > from && end < s->n && is_unit(s->p[end])) {

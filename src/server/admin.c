@@ -8,7 +8,8 @@
 static const char type_html[] = "text/html; charset=utf-8";
 static const char type_text[] = "text/plain; charset=utf-8";
 
-void server_html(struct pl_buf *b, pl_str text)
+/* Text for HTML: & < > " ' escaped. */
+static void put_html(struct pl_buf *b, pl_str text)
 {
     for (size_t i = 0; i < text.n; i++) {
         switch (text.p[i]) {
@@ -92,9 +93,9 @@ static void services_html(struct pl_buf *b, const struct server_service *rows, s
     PL_BUF_LIT(b, "</p>\n<table border=\"1\">\n<thead><tr><th>Service</th><th>Status</th></tr></thead>\n<tbody>\n");
     for (size_t i = 0; i < count; i++) {
         PL_BUF_LIT(b, "<tr><td>");
-        server_html(b, pl_str_c(rows[i].name));
+        put_html(b, pl_str_c(rows[i].name));
         PL_BUF_LIT(b, "</td><td>");
-        server_html(b, pl_str_c(rows[i].status));
+        put_html(b, pl_str_c(rows[i].status));
         PL_BUF_LIT(b, "</td></tr>\n");
     }
     PL_BUF_LIT(b, "</tbody>\n</table>\n");
@@ -184,10 +185,10 @@ struct admin_index {
 static void put_link(struct pl_buf *b, pl_str prefix, const char *path, const char *text)
 {
     PL_BUF_LIT(b, "<li><a href=\"");
-    server_html(b, prefix);
-    server_html(b, pl_str_c(path));
+    put_html(b, prefix);
+    put_html(b, pl_str_c(path));
     PL_BUF_LIT(b, "\">");
-    server_html(b, pl_str_c(text));
+    put_html(b, pl_str_c(text));
     PL_BUF_LIT(b, "</a></li>\n");
 }
 

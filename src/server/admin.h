@@ -38,7 +38,4 @@ struct server_admin {
 /* Adds the routes. */
 void server_admin_routes(struct server *s, const struct server_admin *a);
 
-/* Text for HTML: & < > " ' escaped. */
-void server_html(struct pl_buf *b, pl_str text);
-
 #endif

@@ -1,6 +1,7 @@
 /* The hot path: a batch of samples into open chunks and the WAL. It runs in stages over the whole batch (unknown
  * series, order by shard, prefetch, append), because the time goes into cache misses and those overlap only across
  * series. */
+#include "tsdb/head_append.h"
 #include "tsdb/head_hist.h"
 
 #include "base/clock.h"
@@ -9,7 +10,6 @@
 enum {
     PREFETCH_SERIES = 12,   /* how many series ahead the cache line is asked for */
     PREFETCH_TAIL = 6,      /* and the end of the open chunk, which the line points to */
-    CREATE_SLICE = 256,     /* series made per hold of the index lock */
     SAMPLE_RECORD_MAX = 28, /* two varints and the value */
     SLICE_SAMPLES = 16384,  /* of one series, between looks at the size of the records */
     FLUSH_CHUNK_BYTES = 512 << 10,
@@ -136,120 +136,6 @@ enum head_sample head_sample_append(struct head *h, struct head_shard *sh, uint3
     return HEAD_SAMPLE_OK;
 }
 
-/* ---- stage 1: series that the caller does not know ---- */
-
-struct call {
-    struct head *h;
-    const struct tsdb_append_batch *b;
-    struct pl_arena *a;
-    struct tsdb_append_result *r;
-    uint32_t *slots; /* of batch->series; 0: refused */
-    int64_t min_valid;
-    int64_t mint, maxt;
-    uint8_t *samples_record;
-    struct pl_buf series_record;
-    struct head_records tails; /* of series that are logged anew */
-    struct head_records hists; /* only the records of histograms are used */
-    uint32_t *unlogged;        /* slots whose series records are in this call's WAL records; heap, rare */
-    size_t unlogged_count, unlogged_cap;
-    struct wal_ticket ticket;
-};
-
-static void refuse(struct call *c, enum tsdb_soft_kind kind, uint32_t series, int64_t t, double v, double existing)
-{
-    struct tsdb_append_result *r = c->r;
-
-    r->soft_count[kind]++;
-    if (r->first != TSDB_SOFT_NONE) {
-        return;
-    }
-    r->first = kind;
-    r->first_series = series;
-    r->first_t = t;
-    r->first_v = v;
-    r->first_existing_v = existing;
-}
-
-static void refuse_series(struct call *c, enum tsdb_soft_kind kind, uint32_t i)
-{
-    const struct tsdb_append_series *s = &c->b->series[i];
-
-    for (uint32_t k = 0; k < s->sample_count; k++) {
-        refuse(c, kind, i, c->b->t[s->sample_first + k], c->b->v[s->sample_first + k], 0);
-    }
-    for (uint32_t k = 0; k < s->hist_count; k++) {
-        refuse(c, kind, i, c->b->hist_t[s->hist_first + k], 0, 0);
-    }
-}
-
-/* The kind of limit that forbids one more series of this metric, or TSDB_SOFT_NONE. */
-static enum tsdb_soft_kind limit_locked(const struct call *c, struct labels ls)
-{
-    const struct tsdb_append_batch *b = c->b;
-
-    if (b->series_max != 0 && atomic_load_explicit(&c->h->series_count, memory_order_relaxed) >= b->series_max) {
-        return TSDB_SOFT_SERIES_LIMIT;
-    }
-    if (b->series_per_metric_max != 0) {
-        uint32_t metric = symbols_find(&c->h->symbols, labels_get(ls, LABEL_METRIC_NAME));
-        if (metric != SYMBOL_NONE && metric != 0 &&
-            postings_count(c->h->postings, c->h->metric_name_id, metric) >= b->series_per_metric_max) {
-            return TSDB_SOFT_METRIC_LIMIT;
-        }
-    }
-    return TSDB_SOFT_NONE;
-}
-
-/* Finds or makes the series of unknown[0..n) under one hold of the index lock. */
-static void create_slice(struct call *c, const uint32_t *unknown, const uint64_t *hash, uint32_t n,
-                         struct head_memo *memo)
-{
-    struct head *h = c->h;
-
-    memo->count = 0; /* lists and symbols may have changed since the lock was given back */
-    pl_mutex_lock(&h->index);
-    for (uint32_t k = 0; k < n; k++) {
-        __builtin_prefetch(&h->table[(uint32_t)hash[k] & h->table_mask]);
-    }
-    for (uint32_t k = 0; k < n; k++) {
-        const struct tsdb_append_series *s = &c->b->series[unknown[k]];
-        uint32_t slot = head_find_locked(h, s->labels, hash[k]);
-        enum tsdb_soft_kind limit = slot != 0 ? TSDB_SOFT_NONE : limit_locked(c, s->labels);
-        if (slot == 0 && limit == TSDB_SOFT_NONE) {
-            slot = head_new_series_locked(h, s->labels, hash[k], 0, memo);
-            c->r->series_created++;
-        }
-        c->slots[unknown[k]] = slot;
-        if (limit != TSDB_SOFT_NONE) {
-            refuse_series(c, limit, unknown[k]);
-        }
-    }
-    pl_mutex_unlock(&h->index);
-}
-
-static pl_status resolve_unknown(struct call *c, uint32_t *unknown, uint32_t n, struct pl_err *err)
-{
-    struct head_memo *memo = pl_arena_alloc_try(c->a, sizeof(*memo));
-    uint64_t *hash = pl_arena_alloc_try(c->a, (size_t)n * sizeof(*hash));
-    struct pl_hash128 *wire = pl_arena_alloc_try(c->a, (size_t)n * sizeof(*wire));
-
-    if (memo == NULL || hash == NULL || wire == NULL) {
-        return pl_fail(err, PL_LIMIT, "request memory limit");
-    }
-    for (uint32_t k = 0; k < n; k++) {
-        hash[k] = labels_hash(c->b->series[unknown[k]].labels);
-        wire[k] = c->b->series[unknown[k]].wire_hash;
-    }
-    for (uint32_t at = 0; at < n; at += CREATE_SLICE) {
-        create_slice(c, unknown + at, hash + at, PL_MIN(n - at, (uint32_t)CREATE_SLICE), memo);
-    }
-    for (uint32_t k = 0; k < n; k++) {
-        unknown[k] = c->slots[unknown[k]];
-    }
-    head_wire_add(c->h, wire, unknown, n);
-    return PL_OK;
-}
-
 /* ---- stage 2: order by shard ---- */
 
 static void order_by_shard(const struct call *c, uint32_t *order, uint32_t start[HEAD_SHARD_COUNT + 1])
@@ -335,8 +221,8 @@ static void note_refusal(struct call *c, enum head_sample got, uint32_t i, int64
 {
     bool first = c->r->first == TSDB_SOFT_NONE;
 
-    refuse(c, got == HEAD_SAMPLE_DUPLICATE ? TSDB_SOFT_DUPLICATE : TSDB_SOFT_OUT_OF_ORDER, i, t, v,
-           pl_f64_from_bits(s->app.v_bits));
+    append__refuse(c, got == HEAD_SAMPLE_DUPLICATE ? TSDB_SOFT_DUPLICATE : TSDB_SOFT_OUT_OF_ORDER, i, t, v,
+                   pl_f64_from_bits(s->app.v_bits));
     if (first) {
         c->r->first_existing_is_hist = s->has_t == HEAD_LAST_HIST;
     }
@@ -355,7 +241,7 @@ static inline uint32_t samples_append(struct call *c, struct head_shard *sh, uin
         enum head_sample got;
 
         if (PL_UNLIKELY(t < c->min_valid)) {
-            refuse(c, TSDB_SOFT_OUT_OF_BOUNDS, i, t, v, 0);
+            append__refuse(c, TSDB_SOFT_OUT_OF_BOUNDS, i, t, v, 0);
             continue;
         }
         got = head_sample_append(c->h, sh, slot, s, t, v);
@@ -380,7 +266,7 @@ static bool hist_append(struct call *c, struct head_shard *sh, uint32_t i, uint6
     enum head_sample got = HEAD_SAMPLE_OLD;
 
     if (t < c->min_valid) {
-        refuse(c, TSDB_SOFT_OUT_OF_BOUNDS, i, t, 0, 0);
+        append__refuse(c, TSDB_SOFT_OUT_OF_BOUNDS, i, t, 0, 0);
         return false;
     }
     got = head_hist_append(c->h, sh, c->slots[i], s, t, x, whole, c->a);
@@ -595,20 +481,7 @@ static pl_status call_prepare(struct call *c, uint32_t **order, struct pl_err *e
     if (c->samples_record == NULL) {
         return pl_fail(err, PL_LIMIT, "request memory limit");
     }
-    return unknown_count > 0 ? resolve_unknown(c, unknown, unknown_count, err) : PL_OK;
-}
-
-/* The labels of the first refused series, as a copy: the caller may look at them after its pin has ended. */
-static void first_labels_copy(struct call *c)
-{
-    struct tsdb_append_result *r = c->r;
-    uint32_t slot = c->slots[r->first_series];
-    struct labels ls = c->b->series[r->first_series].labels;
-
-    if (slot != 0 && !head_labels(c->h, slot, c->a, &ls)) {
-        ls = (struct labels){.n = 0};
-    }
-    r->first_labels = labels_copy_try(c->a, ls);
+    return unknown_count > 0 ? append__resolve_unknown(c, unknown, unknown_count, err) : PL_OK;
 }
 
 pl_status head_append(struct head *h, const struct tsdb_append_batch *b, struct pl_arena *a,
@@ -649,7 +522,7 @@ pl_status head_append(struct head *h, const struct tsdb_append_batch *b, struct 
         atomic_store_explicit(&h->last_append_unix_ms, pl_now_unix_ms(), memory_order_relaxed);
     }
     if (r->first != TSDB_SOFT_NONE) {
-        first_labels_copy(&c);
+        append__first_labels_copy(&c);
     }
     r->head_maxt_ms = atomic_load_explicit(&h->maxt_ms, memory_order_relaxed);
     if (r->head_maxt_ms == INT64_MIN) {

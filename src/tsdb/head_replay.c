@@ -1,6 +1,6 @@
 /* Opening: head chunk files first, then the WAL. One thread reads and finds series, others append samples: worker w
  * owns the shards s with s % workers == w, so no lock is taken and each series sees its samples in the log's order. */
-#include "tsdb/head_hist.h"
+#include "tsdb/head_replay.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -12,39 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { WORKERS_MAX = 8, PART_SAMPLES = 2048, PART_HISTS = 64, PARTS_PER_WORKER = 24, DECODE_SAMPLES = 512 };
-enum { SLOT_SPARE = 65536, SLOT_LIMIT = INT32_MAX };
-
-/* A histogram on its way to a worker, in one piece of memory. */
-struct part_hist {
-    struct hist h; /* arrays behind it */
-    bool whole;
-};
-struct part_sample {
-    uint32_t slot;
-    bool is_hist;
-    int64_t t;
-    union {
-        double v;
-        struct part_hist *hist; /* freed by the worker */
-    } u;
-};
-struct part {
-    struct part *next;
-    uint32_t n, hists;
-    struct part_sample v[PART_SAMPLES];
-};
-
-struct replay_worker {
-    struct head *h;
-    struct pl_thread thread;
-    struct pl_mutex lock;
-    struct pl_cond changed;
-    struct part *todo, *todo_last; /* lock */
-    struct part *spare;            /* lock */
-    bool busy, stop;               /* lock */
-    struct part *filling;          /* reader only */
-};
+enum { DECODE_SAMPLES = 512, SLOT_SPARE = 65536, SLOT_LIMIT = INT32_MAX };
 
 struct loaded_chunk {
     uint64_t ref;
@@ -56,8 +24,7 @@ struct replay {
     struct head *h;
     struct head_replay_result *r;
     struct tsdb_progress *progress;
-    struct replay_worker workers[WORKERS_MAX];
-    uint32_t worker_count;
+    struct replay_workers workers;
     struct loaded_chunk *chunks; /* sorted by ref, then as on disk */
     size_t chunk_count, chunk_cap;
     uint64_t ref_max;
@@ -68,162 +35,6 @@ struct replay {
     struct pl_arena hist_arena;
     int64_t min_valid;
 };
-
-/* ---- workers ---- */
-
-static void hist_apply(struct head *h, const struct part_sample *x, struct pl_arena *scratch)
-{
-    struct part_hist *p = x->u.hist;
-
-    (void)head_hist_append(h, &h->shards[head_shard_of(x->slot)], x->slot, head_hot(h, x->slot), x->t, &p->h, p->whole,
-                           scratch);
-    pl_free(p);
-    pl_arena_reset(scratch);
-}
-
-static void part_apply(struct head *h, const struct part *p, struct pl_arena *scratch)
-{
-    enum { AHEAD = 12, AHEAD_TAIL = 6 };
-
-    for (uint32_t i = 0; i < p->n; i++) {
-        uint32_t slot = p->v[i].slot;
-
-        if (i + AHEAD < p->n) {
-            __builtin_prefetch(head_hot(h, p->v[i + AHEAD].slot), 1);
-        }
-        if (i + AHEAD_TAIL < p->n) {
-            const struct head_series *s = head_hot(h, p->v[i + AHEAD_TAIL].slot);
-            if (s->tail != NULL) {
-                __builtin_prefetch(s->tail + s->app.bit_count / 8, 1);
-            }
-        }
-        if (PL_UNLIKELY(p->v[i].is_hist)) {
-            hist_apply(h, &p->v[i], scratch);
-            continue;
-        }
-        (void)head_sample_append(h, &h->shards[head_shard_of(slot)], slot, head_hot(h, slot), p->v[i].t, p->v[i].u.v);
-    }
-}
-
-static void worker_run(void *arg)
-{
-    struct replay_worker *w = arg;
-    struct pl_arena scratch;
-    struct pl_err err;
-
-    pl_arena_init(&scratch, 0);
-    pl_mutex_lock(&w->lock);
-    for (;;) {
-        struct part *p = w->todo;
-        if (p == NULL) {
-            w->busy = false;
-            pl_cond_broadcast(&w->changed);
-            if (w->stop) {
-                break;
-            }
-            pl_cond_wait(&w->changed, &w->lock);
-            continue;
-        }
-        w->busy = true;
-        w->todo = p->next;
-        pl_mutex_unlock(&w->lock);
-        part_apply(w->h, p, &scratch);
-        if (head_chunks_flush(w->h->chunks, 4 << 20, false, &err) != PL_OK) {
-            pl_debug("head chunks wait in memory", PL_KV_ERR(&err)); /* tried again with the next part */
-        }
-        p->n = 0;
-        p->hists = 0;
-        pl_mutex_lock(&w->lock);
-        p->next = w->spare;
-        w->spare = p;
-        pl_cond_broadcast(&w->changed);
-    }
-    pl_mutex_unlock(&w->lock);
-    pl_arena_fini(&scratch);
-}
-
-/* Hands the filled part over and waits for an empty one: the bound on memory. */
-static void worker_give(struct replay_worker *w)
-{
-    struct part *p = w->filling;
-
-    pl_mutex_lock(&w->lock);
-    p->next = NULL;
-    if (w->todo == NULL) {
-        w->todo = p;
-    } else {
-        w->todo_last->next = p;
-    }
-    w->todo_last = p;
-    w->busy = true;
-    pl_cond_broadcast(&w->changed);
-    while (w->spare == NULL) {
-        pl_cond_wait(&w->changed, &w->lock);
-    }
-    w->filling = w->spare;
-    w->spare = w->filling->next;
-    pl_mutex_unlock(&w->lock);
-}
-
-static void workers_drain(struct replay *r)
-{
-    for (uint32_t i = 0; i < r->worker_count; i++) {
-        struct replay_worker *w = &r->workers[i];
-        if (w->filling->n > 0) {
-            worker_give(w);
-        }
-        pl_mutex_lock(&w->lock);
-        while (w->busy || w->todo != NULL) {
-            pl_cond_wait(&w->changed, &w->lock);
-        }
-        pl_mutex_unlock(&w->lock);
-    }
-}
-
-static void workers_start(struct replay *r)
-{
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-
-    /* The reader is one busy thread; the others share the shards. */
-    r->worker_count = (uint32_t)PL_MIN(PL_MAX(cores - 1, 1L), (long)WORKERS_MAX);
-    for (uint32_t i = 0; i < r->worker_count; i++) {
-        struct replay_worker *w = &r->workers[i];
-        w->h = r->h;
-        pl_mutex_init(&w->lock, PL_RANK_QUEUE);
-        pl_cond_init(&w->changed);
-        for (int k = 0; k < PARTS_PER_WORKER; k++) {
-            struct part *p = pl_alloc(sizeof(*p));
-            p->n = 0;
-            p->hists = 0;
-            p->next = w->spare;
-            w->spare = p;
-        }
-        w->filling = w->spare;
-        w->spare = w->spare->next;
-        pl_thread_start(&w->thread, "replay", worker_run, w);
-    }
-}
-
-static void workers_stop(struct replay *r)
-{
-    workers_drain(r);
-    for (uint32_t i = 0; i < r->worker_count; i++) {
-        struct replay_worker *w = &r->workers[i];
-        pl_mutex_lock(&w->lock);
-        w->stop = true;
-        pl_cond_broadcast(&w->changed);
-        pl_mutex_unlock(&w->lock);
-        pl_thread_join(&w->thread);
-        pl_free(w->filling);
-        while (w->spare != NULL) {
-            struct part *p = w->spare;
-            w->spare = p->next;
-            pl_free(p);
-        }
-        pl_cond_fini(&w->changed);
-        pl_mutex_fini(&w->lock);
-    }
-}
 
 /* ---- head chunks on disk ---- */
 
@@ -392,7 +203,7 @@ static pl_status series_each(void *arg, uint64_t ref, struct labels ls, struct p
     }
     pl_mutex_unlock(&h->index);
     if (moved) {
-        workers_drain(r);
+        replay__workers_drain(&r->workers);
         pl_mutex_lock(&h->index);
         ref_alias(r, ref, slot);
         pl_mutex_unlock(&h->index);
@@ -419,7 +230,6 @@ static pl_status samples_record(struct replay *r, const uint8_t *p, size_t n, st
         }
         for (size_t i = 0; i < got; i++) {
             uint32_t slot = ref_slot(r->h, v[i].ref);
-            struct replay_worker *w;
 
             if (slot == 0) {
                 r->r->unknown_refs++;
@@ -428,40 +238,10 @@ static pl_status samples_record(struct replay *r, const uint8_t *p, size_t n, st
             if (v[i].t < r->min_valid) {
                 continue;
             }
-            w = &r->workers[r->worker_count == 1 ? 0 : head_shard_of(slot) % r->worker_count];
-            w->filling->v[w->filling->n++] = (struct part_sample){.slot = slot, .t = v[i].t, .u.v = v[i].v};
-            if (w->filling->n == PART_SAMPLES) {
-                worker_give(w);
-            }
+            replay__float_give(&r->workers, slot, v[i].t, v[i].v);
         }
         r->r->samples += got;
     }
-}
-
-/* Copies a histogram and its arrays into one piece. */
-static struct part_hist *part_hist_make(const struct hist *h, bool whole)
-{
-    size_t pos = h->pos.len, neg = h->neg.len, bounds = h->bound_count;
-    struct part_hist *p = pl_alloc(sizeof(*p) + (pos + neg + bounds) * sizeof(double) + (pos + neg) * sizeof(int32_t));
-    double *n = (double *)(void *)(p + 1);
-    int32_t *at = (int32_t *)(void *)(n + pos + neg + bounds);
-
-    *p = (struct part_hist){.h = *h, .whole = whole};
-    if (pos > 0) {
-        memcpy(n, h->pos.n, pos * sizeof(*n));
-        memcpy(at, h->pos.at, pos * sizeof(*at));
-    }
-    if (neg > 0) {
-        memcpy(n + pos, h->neg.n, neg * sizeof(*n));
-        memcpy(at + pos, h->neg.at, neg * sizeof(*at));
-    }
-    if (bounds > 0) {
-        memcpy(n + pos + neg, h->bounds, bounds * sizeof(*n));
-    }
-    p->h.pos = (struct hist_side){at, n, (uint32_t)pos};
-    p->h.neg = (struct hist_side){at + pos, n + pos, (uint32_t)neg};
-    p->h.bounds = n + pos + neg;
-    return p;
 }
 
 static pl_status hists_record(struct replay *r, const uint8_t *p, size_t n, struct pl_err *err)
@@ -472,7 +252,6 @@ static pl_status hists_record(struct replay *r, const uint8_t *p, size_t n, stru
 
     PL_TRY(wal_hists_begin(&it, p, n, err));
     for (;;) {
-        struct replay_worker *w;
         uint32_t slot;
 
         pl_arena_reset(&r->hist_arena);
@@ -487,12 +266,7 @@ static pl_status hists_record(struct replay *r, const uint8_t *p, size_t n, stru
         if (slot == 0 || x.h == NULL || x.t < r->min_valid) {
             continue;
         }
-        w = &r->workers[head_shard_of(slot) % r->worker_count];
-        w->filling->v[w->filling->n++] =
-            (struct part_sample){.slot = slot, .is_hist = true, .t = x.t, .u.hist = part_hist_make(x.h, x.whole)};
-        if (++w->filling->hists == PART_HISTS || w->filling->n == PART_SAMPLES) {
-            worker_give(w);
-        }
+        replay__hist_give(&r->workers, slot, x.t, x.h, x.whole);
     }
 }
 
@@ -684,9 +458,9 @@ pl_status head_replay(struct head *h, pl_str dir, struct tsdb_progress *progress
         if (r->chunk_count > 1) {
             qsort(r->chunks, r->chunk_count, sizeof(*r->chunks), loaded_cmp);
         }
-        workers_start(r);
+        replay__workers_start(&r->workers, h);
         st = wal_replay(r, pl_arena_printf(&a, "%.*s/wal", PL_STR_ARG(dir)), err);
-        workers_stop(r);
+        replay__workers_stop(&r->workers);
     }
     if (st == PL_OK) {
         late_chunks_attach(r);

@@ -3,69 +3,15 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "io/dir.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { COMPACT_ROUNDS_MAX = 10000 };
 
 /* ---- open and close ---- */
-
-static pl_status dirs_make(const char *path, struct pl_err *err)
-{
-    char *p = pl_str_dup(pl_str_c(path));
-    pl_status st = PL_OK;
-
-    for (char *at = p + 1; st == PL_OK; at++) {
-        char c = *at;
-        if (c != '/' && c != '\0') {
-            continue;
-        }
-        *at = '\0';
-        if (mkdir(p, 0777) != 0 && errno != EEXIST) {
-            st = pl_fail(err, PL_IO, "create %s: %s", p, strerror(errno));
-        }
-        *at = c;
-        if (c == '\0') {
-            break;
-        }
-    }
-    pl_free(p);
-    return st;
-}
-
-static pl_status lock_take(struct tsdb *db, struct pl_err *err)
-{
-    char path[PATH_MAX], text[32];
-    ssize_t n;
-    int len;
-
-    (void)snprintf(path, sizeof(path), "%s/lock", db->dir);
-    db->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (db->lock_fd < 0) {
-        return pl_fail(err, PL_IO, "open %s: %s", path, strerror(errno));
-    }
-    if (flock(db->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-        n = pread(db->lock_fd, text, sizeof(text) - 1, 0);
-        text[n > 0 ? n : 0] = '\0';
-        text[strspn(text, "0123456789")] = '\0';
-        (void)close(db->lock_fd);
-        db->lock_fd = -1;
-        return pl_fail(err, PL_CONFLICT, "data directory %s is in use by process %s", db->dir,
-                       text[0] != '\0' ? text : "(unknown)");
-    }
-    len = snprintf(text, sizeof(text), "%d\n", (int)getpid());
-    /* The number is for people only; a full disk must not keep us from opening. */
-    if (ftruncate(db->lock_fd, 0) != 0 || pwrite(db->lock_fd, text, (size_t)len, 0) != len) {
-        pl_warn("cannot write the lock file", PL_KV_C("file", path), PL_KV_C("err", strerror(errno)));
-    }
-    return PL_OK;
-}
 
 static pl_status open_parts(struct tsdb *db, struct tsdb_progress *progress, struct pl_err *err)
 {
@@ -74,9 +20,9 @@ static pl_status open_parts(struct tsdb *db, struct tsdb_progress *progress, str
     int64_t maxt;
 
     if (!db->o.read_only) {
-        PL_TRY(dirs_make(db->dir, err));
-        PL_TRY(lock_take(db, err));
-        PL_TRY(dirs_make(db->wal_dir, err));
+        PL_TRY(dir_make(db->dir, err));
+        PL_TRY(dir_lock(&db->lock_fd, db->dir, "lock", err));
+        PL_TRY(dir_make(db->wal_dir, err));
         if (block_tmp_cleanup(pl_str_c(db->dir), NULL, &why) != PL_OK) {
             pl_warn("cannot remove a left-over", PL_KV("user", db->o.tenant), PL_KV_ERR(&why));
         }

@@ -224,7 +224,7 @@ static int batch_write(struct wal *w)
 
     for (size_t i = 0; i <= w->writing.cut_count; i++) {
         size_t to = i < w->writing.cut_count ? w->writing.cut[i] : w->writing.buf.n;
-        int e = piece_write(w, w->writing.buf.p + from, to - from);
+        int e = to > from ? piece_write(w, w->writing.buf.p + from, to - from) : 0;
         if (e == 0 && i < w->writing.cut_count) {
             e = segment_next(w);
         }

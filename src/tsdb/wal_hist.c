@@ -2,7 +2,7 @@
 
 #include "codec/varint.h"
 
-enum { HEAD_BYTES_MAX = 17 + 9 * VARINT_MAX + 3 * 8, SPAN_BYTES_MAX = 2 * VARINT_MAX };
+enum { HEAD_BYTES_MAX = 17 + 12 * VARINT_MAX + 4 * 8, SPAN_BYTES_MAX = 2 * VARINT_MAX };
 
 /* ---- writing ---- */
 

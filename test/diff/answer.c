@@ -1,9 +1,9 @@
 /* Answers queries over one block in process, in the words of Prometheus's API:
  *   diff_answer BLOCK_DIR < QUERIES
- * A line of QUERIES: start_ms end_ms step_ms switches query. Step 0 is an instant query. Switches: letters of d (names are
- * removed late), u (type and unit labels), - (none). The query is one JSON-like text: \n and \\ stand for a line end and a
- * backslash. One line an answer: what the body of an answer over HTTP would be. What the node cannot be asked for is asked
- * here (anchored, smoothed, fill, late removal of names), and without a server. */
+ * A line of QUERIES: start_ms end_ms step_ms switches query. Step 0 is an instant query. Switches: letters of d (names
+ * are removed late), u (type and unit labels), - (none). The query is one JSON-like text: \n and \\ stand for a line
+ * end and a backslash. One line an answer: what the body of an answer over HTTP would be. What the node cannot be asked
+ * for is asked here (anchored, smoothed, fill, late removal of names), and without a server. */
 #include "base/clock.h"
 #include "codec/json_out.h"
 #include "promql/engine.h"
@@ -97,7 +97,8 @@ static void put_series(struct pl_buf *b, const struct pq_series *s, bool vector)
 
 static void put_data(struct pl_buf *b, const struct pq_result *r)
 {
-    static const char *const names[] = {[PQ_SCALAR] = "scalar", [PQ_STRING] = "string", [PQ_VECTOR] = "vector", [PQ_MATRIX] = "matrix"};
+    static const char *const names[] = {
+        [PQ_SCALAR] = "scalar", [PQ_STRING] = "string", [PQ_VECTOR] = "vector", [PQ_MATRIX] = "matrix"};
     char text[FLOAT_TEXT_MAX];
 
     pl_buf_printf(b, "{\"resultType\":\"%s\",\"result\":[", names[r->type]);
@@ -115,10 +116,12 @@ static void put_data(struct pl_buf *b, const struct pq_result *r)
         pl_buf_cstr(b, i > 0 ? "," : "");
         put_series(b, &r->series[i], r->type == PQ_VECTOR);
     }
-    pl_buf_printf(b, "],\"stats\":{\"samples\":{\"totalQueryableSamples\":%llu}}}", (unsigned long long)r->stats.samples_total);
+    pl_buf_printf(b, "],\"stats\":{\"samples\":{\"totalQueryableSamples\":%llu}}}",
+                  (unsigned long long)r->stats.samples_total);
 }
 
-static void put_notes(struct pl_buf *b, const char *key, const pl_str *v, const struct pq_note_detail *details, size_t n, pl_str query)
+static void put_notes(struct pl_buf *b, const char *key, const pl_str *v, const struct pq_note_detail *details,
+                      size_t n, pl_str query)
 {
     struct pl_buf text;
 
@@ -153,7 +156,10 @@ static void put_notes(struct pl_buf *b, const char *key, const pl_str *v, const 
 static void put_error(struct pl_buf *b, pl_status st)
 {
     struct pl_buf text;
-    const char *type = st == PL_INVALID ? "bad_data" : st == PL_TIMEOUT ? "timeout" : st == PL_CANCELED ? "canceled" : "execution";
+    const char *type = st == PL_INVALID    ? "bad_data"
+                       : st == PL_TIMEOUT  ? "timeout"
+                       : st == PL_CANCELED ? "canceled"
+                                           : "execution";
 
     pl_buf_init(&text, 0);
     pl_buf_cstr(&text, st == PL_INVALID ? "invalid parameter \"query\": " : "");
@@ -183,7 +189,8 @@ static size_t unescape(char *p, size_t n)
 
 static void answer(struct series_source *source, char *line, size_t n, struct pl_buf *b)
 {
-    static const struct pq_parse_options options = {.experimental_functions = true, .extended_selectors = true, .fill_modifiers = true};
+    static const struct pq_parse_options options = {
+        .experimental_functions = true, .extended_selectors = true, .fill_modifiers = true};
     struct pq_query q = {.lookback_ms = 300000, .default_step_ms = 60000, .samples_max = 50000000};
     struct pl_arena a;
     struct pq_node *expr;

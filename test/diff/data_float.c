@@ -19,10 +19,37 @@ enum shape {
     SHAPE_ANGLES,
 };
 
-static const double specials[] = {
-    0.0,    -0.0,    1,       -1,     0.5,    1e308,    -1e308,  1.7976931348623157e308, 5e-324, -5e-324, 2.2250738585072014e-308,
-    1e-308, 1e-6,    9.9e-7,  1e20,   1e21,   123456.7, 3.5,     -7.25,                  1e100,  -1e100,  9007199254740993.0,
-    0.1,    1.0 / 3, 2.0 / 3, 1e-100, -2.5,   2.5,      -0.5,    1.5,                    100};
+static const double specials[] = {0.0,
+                                  -0.0,
+                                  1,
+                                  -1,
+                                  0.5,
+                                  1e308,
+                                  -1e308,
+                                  1.7976931348623157e308,
+                                  5e-324,
+                                  -5e-324,
+                                  2.2250738585072014e-308,
+                                  1e-308,
+                                  1e-6,
+                                  9.9e-7,
+                                  1e20,
+                                  1e21,
+                                  123456.7,
+                                  3.5,
+                                  -7.25,
+                                  1e100,
+                                  -1e100,
+                                  9007199254740993.0,
+                                  0.1,
+                                  1.0 / 3,
+                                  2.0 / 3,
+                                  1e-100,
+                                  -2.5,
+                                  2.5,
+                                  -0.5,
+                                  1.5,
+                                  100};
 
 static double special(struct data *d)
 {
@@ -90,7 +117,9 @@ static double next_value(struct data *d, enum shape shape, double v, int64_t t_m
 static void fill(struct data *d, struct made *m, enum shape shape, enum pace pace, bool calm)
 {
     struct life l = data_life(d, pace, calm);
-    double v = shape == SHAPE_COUNTER_NEGATIVE ? -50 : shape == SHAPE_CONST ? (double)data_below(d, 5) : data_unit(d) * 100;
+    double v = shape == SHAPE_COUNTER_NEGATIVE ? -50
+               : shape == SHAPE_CONST          ? (double)data_below(d, 5)
+                                               : data_unit(d) * 100;
     int64_t t_ms;
     bool stale;
 
@@ -119,13 +148,20 @@ static void families(struct data *d)
         enum pace pace;
         bool calm, coded;
     } rows[] = {
-        {"g_walk", SHAPE_WALK, PACE_JITTER, false, false},      {"g_walk2", SHAPE_WALK, PACE_STEADY, true, false},
-        {"g_ints", SHAPE_INTS, PACE_STEADY, false, true},       {"g_wild", SHAPE_WALK, PACE_WILD, false, false},
-        {"g_sparse", SHAPE_INTS, PACE_SPARSE, true, false},     {"g_special", SHAPE_SPECIAL, PACE_STEADY, false, false},
-        {"g_huge", SHAPE_HUGE, PACE_JITTER, true, false},       {"g_tiny", SHAPE_TINY, PACE_JITTER, true, false},
-        {"g_time", SHAPE_TIMES, PACE_STEADY, true, false},      {"g_const", SHAPE_CONST, PACE_STEADY, true, false},
-        {"g_offset", SHAPE_OFFSET, PACE_STEADY, true, false},   {"g_angle", SHAPE_ANGLES, PACE_JITTER, true, false},
-        {"c_total", SHAPE_COUNTER, PACE_STEADY, false, true},   {"c_int_total", SHAPE_COUNTER_INT, PACE_JITTER, true, false},
+        {"g_walk", SHAPE_WALK, PACE_JITTER, false, false},
+        {"g_walk2", SHAPE_WALK, PACE_STEADY, true, false},
+        {"g_ints", SHAPE_INTS, PACE_STEADY, false, true},
+        {"g_wild", SHAPE_WALK, PACE_WILD, false, false},
+        {"g_sparse", SHAPE_INTS, PACE_SPARSE, true, false},
+        {"g_special", SHAPE_SPECIAL, PACE_STEADY, false, false},
+        {"g_huge", SHAPE_HUGE, PACE_JITTER, true, false},
+        {"g_tiny", SHAPE_TINY, PACE_JITTER, true, false},
+        {"g_time", SHAPE_TIMES, PACE_STEADY, true, false},
+        {"g_const", SHAPE_CONST, PACE_STEADY, true, false},
+        {"g_offset", SHAPE_OFFSET, PACE_STEADY, true, false},
+        {"g_angle", SHAPE_ANGLES, PACE_JITTER, true, false},
+        {"c_total", SHAPE_COUNTER, PACE_STEADY, false, true},
+        {"c_int_total", SHAPE_COUNTER_INT, PACE_JITTER, true, false},
         {"c_wild_total", SHAPE_COUNTER_RESETS, PACE_WILD, false, false},
         {"c_reset_total", SHAPE_COUNTER_RESETS, PACE_STEADY, false, true},
         {"c_neg_total", SHAPE_COUNTER_NEGATIVE, PACE_JITTER, false, false},
@@ -142,8 +178,8 @@ static void families(struct data *d)
                 }
                 for (size_t c = 0; c < n; c++) {
                     fill(d,
-                         data_series(d, rows[r].name, "job", jobs[j], "instance", instances[i], rows[r].coded ? "code" : NULL,
-                                     codes[c], NULL),
+                         data_series(d, rows[r].name, "job", jobs[j], "instance", instances[i],
+                                     rows[r].coded ? "code" : NULL, codes[c], NULL),
                          rows[r].shape, rows[r].pace, rows[r].calm);
                 }
             }
@@ -194,9 +230,8 @@ static void infos(struct data *d)
     for (size_t j = 0; j < PL_ARRAY_LEN(jobs); j++) {
         for (size_t i = 0; i < PL_ARRAY_LEN(instances); i++) {
             for (size_t v = 0; v < 2; v++) {
-                struct made *m =
-                    data_series(d, "target_info", "job", jobs[j], "instance", instances[i], "version", versions[(v + i) % 3],
-                                "region", i == 0 ? "eu" : "us", NULL);
+                struct made *m = data_series(d, "target_info", "job", jobs[j], "instance", instances[i], "version",
+                                             versions[(v + i) % 3], "region", i == 0 ? "eu" : "us", NULL);
                 int64_t from = d->start_ms + (v == 0 ? 0 : d->span_ms / 2), end = from + d->span_ms / 2;
 
                 for (int64_t t = from + (int64_t)(1000 * i); t < end; t += 15000) {
@@ -208,7 +243,8 @@ static void infos(struct data *d)
             }
         }
         fill(d,
-             data_series(d, "build_info", "job", jobs[j], "instance", instances[j], "rev", versions[j], "region", "eu", NULL),
+             data_series(d, "build_info", "job", jobs[j], "instance", instances[j], "rev", versions[j], "region", "eu",
+                         NULL),
              SHAPE_CONST, PACE_STEADY, true);
     }
 }
@@ -223,7 +259,8 @@ struct classic {
     bool gauge;
 };
 
-static void classic_series(struct data *d, const struct classic *c, const char *job, const char *instance, bool with_sum)
+static void classic_series(struct data *d, const struct classic *c, const char *job, const char *instance,
+                           bool with_sum)
 {
     struct made *m[12] = {0};
     double count[12] = {0};

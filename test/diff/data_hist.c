@@ -9,15 +9,15 @@ enum habit {
     HABIT_NEGATIVE = 1 << 1,
     HABIT_SCHEMAS = 1 << 2, /* the schema changes now and then */
     HABIT_RESETS = 1 << 3,
-    HABIT_ZERO = 1 << 4,      /* the zero threshold grows */
-    HABIT_CUSTOM = 1 << 5,    /* written out bounds */
-    HABIT_BOUNDS = 1 << 6,    /* which change */
-    HABIT_SWITCH = 1 << 7,    /* from exponential to custom and back */
-    HABIT_SPECIAL = 1 << 8,   /* NaN sums, absurd counts */
-    HABIT_EMPTY = 1 << 9,     /* empty buckets between and around */
-    HABIT_WHOLE = 1 << 10,    /* counts are whole numbers */
-    HABIT_FLOATS = 1 << 11,   /* some samples are floats */
-    HABIT_FEW = 1 << 12,      /* long stretches without an observation */
+    HABIT_ZERO = 1 << 4,    /* the zero threshold grows */
+    HABIT_CUSTOM = 1 << 5,  /* written out bounds */
+    HABIT_BOUNDS = 1 << 6,  /* which change */
+    HABIT_SWITCH = 1 << 7,  /* from exponential to custom and back */
+    HABIT_SPECIAL = 1 << 8, /* NaN sums, absurd counts */
+    HABIT_EMPTY = 1 << 9,   /* empty buckets between and around */
+    HABIT_WHOLE = 1 << 10,  /* counts are whole numbers */
+    HABIT_FLOATS = 1 << 11, /* some samples are floats */
+    HABIT_FEW = 1 << 12,    /* long stretches without an observation */
 };
 
 struct native {
@@ -42,7 +42,7 @@ static void clear(struct native *s)
 static void choose_bounds(struct data *d, struct native *s)
 {
     static const double sets[][BOUNDS_MAX] = {
-        {0.1, 0.5, 1, 2, 5, 10, 0, 0}, {0.1, 1, 2, 10, 0, 0, 0, 0},     {0.1, 0.5, 1, 2, 5, 10, 25, 100},
+        {0.1, 0.5, 1, 2, 5, 10, 0, 0}, {0.1, 1, 2, 10, 0, 0, 0, 0},      {0.1, 0.5, 1, 2, 5, 10, 25, 100},
         {-5, -1, 0, 1, 5, 0, 0, 0},    {0.25, 0.5, 0.75, 0, 0, 0, 0, 0}, {1, 0, 0, 0, 0, 0, 0, 0},
     };
     static const uint32_t counts[] = {6, 4, 8, 5, 3, 1};

@@ -169,7 +169,7 @@ class Gen:
         before, self.cost = self.cost, self.cost * 15
         inner = self.vector(depth - 1, COUNTERS if function in COUNTER_FUNCTIONS and self.chance(0.5) else None)
         self.cost = before
-        if not re.match(r"^[\w(]", text(inner)) or inner.pieces[0] == "-" or len(inner.pieces) == 3 and isinstance(inner.pieces[0], Node):
+        if not re.match(r"^[\w({]", text(inner)) or isinstance(inner.pieces[0], Node) or "offset" in text(inner) or "@" in text(inner):
             inner = Node("V", "(", inner, ")")
         return Node("M", inner, "[" + r + ":" + step + "]", *self.modifiers())
 
@@ -308,6 +308,8 @@ class Gen:
         else:
             left, right = self.wrap(self.vector(depth - 1, kinds)), self.wrap(self.vector(depth - 1, kinds))
             match = self.one(["", " on(job)", " ignoring(instance)", " on()"])
+        if match.endswith(("group_left", "group_right")) and not fill and text(right).startswith("("):
+            match += "()"  # else what follows would be its labels
         pieces = [left, op.rstrip(), Maybe(match)] if match and "group" not in match else [left, op.rstrip() + match]
         return Node("V", *pieces, *([Maybe(fill)] if fill else []), " ", right)
 

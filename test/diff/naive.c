@@ -108,7 +108,10 @@ static pl_status scalar(double *out, struct naive *x, const struct pq_node *n, i
 
 static pl_status look_at(int64_t *out, struct naive *x, const struct pq_time *t, int64_t t_ms)
 {
-    int64_t at = t->at == PQ_AT_TIME ? t->at_ms : t->at == PQ_AT_START ? x->q->start_ms : t->at == PQ_AT_END ? x->q->end_ms : t_ms;
+    int64_t at = t->at == PQ_AT_TIME    ? t->at_ms
+                 : t->at == PQ_AT_START ? x->q->start_ms
+                 : t->at == PQ_AT_END   ? x->q->end_ms
+                                        : t_ms;
 
     if (t->offset_expr != NULL || at > TIME_MAX_MS || at < -TIME_MAX_MS) {
         return PL_UNIMPLEMENTED;
@@ -117,7 +120,8 @@ static pl_status look_at(int64_t *out, struct naive *x, const struct pq_time *t,
     return PL_OK;
 }
 
-static pl_status stored(struct series_list *out, struct naive *x, const struct pq_node *sel, int64_t from_ms, int64_t to_ms)
+static pl_status stored(struct series_list *out, struct naive *x, const struct pq_node *sel, int64_t from_ms,
+                        int64_t to_ms)
 {
     struct series_select q = {.matchers = sel->selector.matchers,
                               .matcher_count = sel->selector.matcher_count,
@@ -130,7 +134,8 @@ static pl_status stored(struct series_list *out, struct naive *x, const struct p
     return x->source->ops->select(x->source, x->a, &q, out, x->err);
 }
 
-static pl_status decoded(struct samples *out, struct naive *x, const struct series_view *s, int64_t from_ms, int64_t to_ms)
+static pl_status decoded(struct samples *out, struct naive *x, const struct series_view *s, int64_t from_ms,
+                         int64_t to_ms)
 {
     size_t cap = 0;
 
@@ -197,7 +202,8 @@ static pl_status ranges_stored(struct ranges *out, struct naive *x, const struct
     return PL_OK;
 }
 
-static pl_status ranges_add(struct ranges *to, struct naive *x, const struct naive_vector *v, int64_t t_ms, size_t steps)
+static pl_status ranges_add(struct ranges *to, struct naive *x, const struct naive_vector *v, int64_t t_ms,
+                            size_t steps)
 {
     for (size_t i = 0; i < v->n; i++) {
         struct naive_range *r = NULL;
@@ -348,7 +354,8 @@ static double go_max_of(double a, double b, bool max)
 {
     if (isnan(a) || isnan(b)) {
         return max ? (isinf(a) && a > 0) || (isinf(b) && b > 0) ? INFINITY : NAN
-                   : (isinf(a) && a < 0) || (isinf(b) && b < 0) ? -INFINITY : NAN;
+               : (isinf(a) && a < 0) || (isinf(b) && b < 0) ? -INFINITY
+                                                            : NAN;
     }
     if (a == b) {
         return max == !signbit(a) ? a : b;
@@ -438,7 +445,8 @@ static pl_status label_join(struct naive_vector *out, struct naive *x, const str
             pl_buf_str(&b, k > 3 ? bare(n->call.args[2])->string : PL_STR_NULL);
             pl_buf_str(&b, labels_get(in.v[i].labels, bare(n->call.args[k])->string));
         }
-        put(x, out, with(x, in.v[i].labels, bare(n->call.args[1])->string, pl_arena_str(x->a, pl_buf_view(&b))), in.v[i].v);
+        put(x, out, with(x, in.v[i].labels, bare(n->call.args[1])->string, pl_arena_str(x->a, pl_buf_view(&b))),
+            in.v[i].v);
         pl_buf_fini(&b);
     }
     return unique(out);
@@ -595,7 +603,8 @@ static pl_status best_of(struct naive_vector *out, struct naive *x, const struct
     return PL_OK;
 }
 
-static pl_status agg_group(struct naive_vector *out, struct naive *x, const struct pq_node *n, const struct group *g, double param)
+static pl_status agg_group(struct naive_vector *out, struct naive *x, const struct pq_node *n, const struct group *g,
+                           double param)
 {
     if (n->agg.op == PQ_AGG_TOPK || n->agg.op == PQ_AGG_BOTTOMK) {
         return best_of(out, x, &g->in, n->agg.op == PQ_AGG_TOPK, param);
@@ -632,6 +641,35 @@ static struct labels group_labels(struct naive *x, const struct pq_node *n, cons
     return choose(x, ls, n->agg.labels, n->agg.label_count, true);
 }
 
+/* Is this the same at all steps, or might it be? */
+static bool may_be_pinned(const struct pq_node *n)
+{
+    n = bare(n);
+    switch (n->kind) {
+    case PQ_SELECTOR:
+        return n->selector.time.at != PQ_AT_NONE;
+    case PQ_MATRIX_SELECTOR:
+        return may_be_pinned(n->matrix.selector);
+    case PQ_SUBQUERY:
+        return n->subquery.time.at != PQ_AT_NONE;
+    case PQ_UNARY:
+        return may_be_pinned(n->unary.expr);
+    case PQ_BINARY:
+        return may_be_pinned(n->binary.lhs) && may_be_pinned(n->binary.rhs);
+    case PQ_AGGREGATE:
+        return may_be_pinned(n->agg.expr);
+    case PQ_CALL:
+        for (uint32_t i = 0; i < n->call.arg_count; i++) {
+            if (!may_be_pinned(n->call.args[i])) {
+                return false;
+            }
+        }
+        return true;
+    default:
+        return true;
+    }
+}
+
 static pl_status aggregation(struct naive_vector *out, struct naive *x, const struct pq_node *n, int64_t t_ms)
 {
     bool k = n->agg.op == PQ_AGG_TOPK || n->agg.op == PQ_AGG_BOTTOMK, named_values = n->agg.op == PQ_AGG_COUNT_VALUES;
@@ -643,6 +681,9 @@ static pl_status aggregation(struct naive_vector *out, struct naive *x, const st
     if (n->agg.op == PQ_AGG_LIMITK || n->agg.op == PQ_AGG_LIMIT_RATIO ||
         (named_values && (bare(n->agg.param)->string.n == 0 || n->agg.without))) {
         return PL_UNIMPLEMENTED;
+    }
+    if (n->agg.param != NULL && !named_values && bare(n->agg.param)->kind != PQ_NUMBER && may_be_pinned(n->agg.expr)) {
+        return PL_UNIMPLEMENTED; /* COMPAT: Prometheus then evaluates the parameter once, too */
     }
     if (n->agg.param != NULL && !named_values) {
         PL_TRY(scalar(&param, x, n->agg.param, t_ms));
@@ -754,8 +795,8 @@ static bool has_partner(struct naive *x, const struct pq_matching *m, struct lab
     return false;
 }
 
-static pl_status set_operation(struct naive_vector *out, struct naive *x, const struct pq_node *n, const struct naive_vector *l,
-                               const struct naive_vector *r)
+static pl_status set_operation(struct naive_vector *out, struct naive *x, const struct pq_node *n,
+                               const struct naive_vector *l, const struct naive_vector *r)
 {
     const struct pq_matching *m = n->binary.matching;
 
@@ -804,8 +845,8 @@ static pl_status pair(struct naive_vector *out, struct naive *x, struct pairing 
     return PL_OK;
 }
 
-static pl_status vectors(struct naive_vector *out, struct naive *x, const struct pq_node *n, const struct naive_vector *left,
-                         const struct naive_vector *right)
+static pl_status vectors(struct naive_vector *out, struct naive *x, const struct pq_node *n,
+                         const struct naive_vector *left, const struct naive_vector *right)
 {
     const struct pq_matching *m = n->binary.matching;
     struct pairing p = {.n = n, .swapped = m != NULL && m->card == PQ_ONE_TO_MANY};

@@ -246,8 +246,8 @@ static double sum_of(const struct naive_range *r)
     return isinf(s.s) ? s.s : s.s + s.c;
 }
 
-pl_status naive_range_value(bool *has, double *out, struct naive *x, int kernel, const struct naive_range *r, int64_t end_ms,
-                            int64_t range_ms, int64_t step_time_ms, const double *arg)
+pl_status naive_range_value(bool *has, double *out, struct naive *x, int kernel, const struct naive_range *r,
+                            int64_t end_ms, int64_t range_ms, int64_t step_time_ms, const double *arg)
 {
     size_t at;
     double slope, level;

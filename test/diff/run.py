@@ -2,12 +2,14 @@
 """Random valid PromQL beside a real Prometheus on the same block of samples: every answer must be equal to the bit, with the
 same warnings, infos and errors. A query that differs is made smaller and printed with both answers.
 
-    test/diff/run.py [--queries 20000] [--seed N] [--prometheus BINARY] [--build DIR] [--node PALLIUM] [--late-names] [--floats]
+    test/diff/run.py [--queries 20000] [--seed N] [--prometheus BINARY] [--build DIR] [--node PALLIUM] [--late-names]
+                     [--type-labels] [--floats] [--samples]
                      [--only TEXT] [--query TEXT --at MS[,END_MS,STEP_MS]] [--compliance FILE.yml]
 
 The samples come from diff_data, made from --data-seed. Pallium answers in process (diff_answer), with --node as a server. The
-real server is the compiled peer ($PALLIUM_CACHE/prometheus); what its version lacks is left out and told. The last line is
-`N passed, M failed`. Exit code 1 when an answer differs, 77 when there is no server to compare with.
+real server is the compiled peer ($PALLIUM_CACHE/prometheus), which must know start_timestamp(): Prometheus 3.14, whose language
+Pallium speaks; older ones answer many queries otherwise (--any-version compares nevertheless). What one side lacks is left out
+and told. The last line is `N passed, M failed`. Exit code 1 when an answer differs, 77 when there is no server to compare with.
 """
 import argparse
 import json
@@ -30,7 +32,8 @@ from shrink import shrink  # noqa: E402
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CACHE = os.environ.get("PALLIUM_CACHE", os.path.expanduser("~/.cache/pallium-peers"))
 SHOWN_MAX = 60
-AGAIN = 12
+SKIPPED = 77
+AGAIN = 60
 
 
 def steady_part(answer):
@@ -138,25 +141,31 @@ def main():
     ap.add_argument("--build", default=os.path.join(ROOT, "build"))
     ap.add_argument("--node", default="")
     ap.add_argument("--late-names", action="store_true")
+    ap.add_argument("--type-labels", action="store_true")
     ap.add_argument("--floats", action="store_true")
     ap.add_argument("--samples", action="store_true")
     ap.add_argument("--only", default="")
     ap.add_argument("--query", default="")
     ap.add_argument("--at", default=str(START + 3600000))
     ap.add_argument("--compliance", default="")
+    ap.add_argument("--any-version", action="store_true")
     args = ap.parse_args()
     if args.seed is None:
         args.seed = random.SystemRandom().randrange(1 << 32)
     if not os.access(args.prometheus, os.X_OK):
         print("skipped: no server at " + args.prometheus)
-        return 77
+        return SKIPPED
     folder = tempfile.mkdtemp(prefix="diff-")
     ours = theirs = None
     try:
         block = make_block(args, folder)
-        theirs = Prometheus(args.prometheus, block, ("promql-delayed-name-removal",) if args.late_names else ())
+        switches = [(args.late_names, "promql-delayed-name-removal", "d"), (args.type_labels, "type-and-unit-labels", "u")]
+        theirs = Prometheus(args.prometheus, block, [feature for on, feature, _ in switches if on])
+        if not args.any_version and theirs.ask(START, START, 0, PARTS["start_timestamp"])["status"] != "success":
+            print("skipped: %s is older than Prometheus 3.14" % args.prometheus)
+            return SKIPPED
         ours = Node(args.node, block) if args.node else Engine(os.path.join(args.build, "test", "diff", "diff_answer"), block,
-                                                               "d" if args.late_names else "-")
+                                                               "".join(c for on, _, c in switches if on) or "-")
         c = Comparison(ours, theirs, args.samples)
         run(args, ours, theirs, c)
         if c.kinds:

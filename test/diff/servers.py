@@ -76,6 +76,13 @@ class Node(Http):
                           "-distributor.replication-factor=1", "-querier.enable-promql-experimental-functions=true"],
                          port, "/ready", "/prometheus/api/v1", folder)
 
+    def ask(self, start, end, step, query):
+        """Cortex writes a semicolon where Prometheus has a colon."""
+        answer = super().ask(start, end, step, query)
+        if "error" in answer:
+            answer["error"] = answer["error"].replace('invalid parameter "query"; ', 'invalid parameter "query": ', 1)
+        return answer
+
 
 class Engine:
     """diff_answer: the engine over the block in process, with all switches of the language on."""

@@ -23,7 +23,8 @@ def duration_ms(s):
 
 class Histogram:
     def __init__(self, schema=0, total=0.0, count=0.0, zero=0.0, width=0.0, custom=(), hint=None):
-        self.schema, self.sum, self.count, self.zero, self.width, self.custom, self.hint = schema, total, count, zero, width, list(custom), hint
+        self.schema, self.sum, self.count, self.zero, self.width = schema, total, count, zero, width
+        self.custom, self.hint = list(custom), hint
         self.pos, self.neg = {}, {}
 
     @staticmethod
@@ -60,6 +61,11 @@ class Histogram:
             setattr(out, side, {i: a.get(i, 0) + sign * b.get(i, 0) for i in sorted(set(a) | set(b))})
         return out
 
+    def scaled(self, by):
+        out = Histogram(self.schema, self.sum * by, self.count * by, self.zero * by, self.width, self.custom)
+        out.pos, out.neg = {i: v * by for i, v in self.pos.items()}, {i: v * by for i, v in self.neg.items()}
+        return out
+
     def message(self, t_ms):
         def zigzag(n):
             return uvarint(n << 1 if n >= 0 else (-n << 1) - 1)
@@ -89,11 +95,10 @@ class Histogram:
     def buckets(self):
         """As the API shows them: (kind, lower, upper, count), those that hold something, from below."""
         out = [(1, -self.upper(i), -self.upper(i - 1), n) for i, n in sorted(self.neg.items(), reverse=True) if n != 0]
-        if self.zero != 0:
+        if self.zero > 0:  # one of NaN is not shown
             out.append((3, -self.width, self.width, self.zero))
         for i, n in sorted(self.pos.items()):
             lower = -math.inf if self.schema == -53 and i == 0 else self.upper(i - 1)
-            # The first custom bucket is closed below when its bound is not above zero; a bound at zero or less has no other.
             if n != 0:
                 out.append((0, lower, self.upper(i), n))
         return out
@@ -215,6 +220,15 @@ class Eval:
 EVAL = re.compile(r"eval (?:instant at (?P<at>\S+)|range from (?P<from>\S+) to (?P<to>\S+) step (?P<step>\S+)) (?P<query>.+)$")
 
 
+class Series:
+    """Takes the lines of a load."""
+    def __init__(self, rows):
+        self.rows = rows
+
+    def __call__(self, line):
+        self.rows.append(series_line(line))
+
+
 def read(path, name):
     """[(loads, evals)]: the evaluations that are made over the same data. A load is (step, nhcb, [(labels, values)])."""
     loads, out, block = [], [], None
@@ -229,7 +243,7 @@ def read(path, name):
             loads, out = [], out + [None]
         elif line.startswith("load"):
             loads = loads + [(duration_ms(line.split()[1]), line.startswith("load_with_nhcb"), [])]
-            block = lambda s, rows=loads[-1][2]: rows.append(series_line(s))
+            block = Series(loads[-1][2])
         else:
             m = EVAL.match(line)
             if m is None:
@@ -263,7 +277,8 @@ def converted(rows):
         for i, g in at.items():
             bounds = sorted(g["le"])
             counts = [g["le"][b] - (g["le"][bounds[k - 1]] if k else 0) for k, b in enumerate(bounds)]
-            h = Histogram(-53, g.get("sum", 0.0), g.get("count", max(g["le"].values(), default=0)), custom=[b for b in bounds if math.isfinite(b)])
+            h = Histogram(-53, g.get("sum", 0.0), g.get("count", max(g["le"].values(), default=0)),
+                          custom=[b for b in bounds if math.isfinite(b)])
             h.pos = dict(enumerate(counts))
             values[i] = h
         out.append((dict(key), values))

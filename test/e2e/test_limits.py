@@ -212,7 +212,8 @@ class Bodies(Case):
         """Five megabytes that decode to a hundred: 50 million series without labels, then 25 million with an empty one."""
         n = self.node(f"-memory.limit={512 << 20}").start()
         headers = {"Content-Type": "application/x-protobuf", "Content-Encoding": "snappy"}
-        for unit, wanted in ((b"\x0a\x00", (400, b"empty labels found")), (b"\x0a\x02\x0a\x00", (503, b"-memory.limit"))):
+        too_big = ((400, b"needs more memory to decode than its limit"), (503, b"-memory.limit"))  # whichever comes first
+        for unit, wanted in ((b"\x0a\x00", ((400, b"empty labels found"),)), (b"\x0a\x02\x0a\x00", too_big)):
             size = 100 << 20
             first = unit * (60 // len(unit))
             body = uvarint(size) + bytes([(len(first) - 1) << 2]) + first
@@ -220,8 +221,7 @@ class Bodies(Case):
             body += bytes([63 << 2 | 2, len(unit), 0]) * copies + (bytes([(rest - 1) << 2 | 2, len(unit), 0]) if rest else b"")
             self.assertLess(len(body), 6 << 20)
             status, _, text = http(n.url + "/api/v1/push", body, headers)
-            self.assertEqual(status, wanted[0], text)
-            self.assertIn(wanted[1], text)
+            self.assertTrue(any(status == code and words in text for code, words in wanted), (status, text))
         with open(f"/proc/{n.process.p.pid}/status", encoding="utf-8") as f:
             peak = int(f.read().split("VmHWM:")[1].split()[0]) << 10
         self.assertLess(peak, 800 << 20)

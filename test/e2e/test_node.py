@@ -71,7 +71,7 @@ class Starts(Case):
         n = self.node("-server.http-listen-port=1", f"-blocks-storage.tsdb.dir={self.folder}/file/x")
         n.start(ready=False)
         self.assertEqual(n.process.p.wait(10), 1)
-        self.assertIn(f"cannot make the data folder {self.folder}/file/x: Not a directory (-blocks-storage.tsdb.dir)", n.log())
+        self.assertIn(f"cannot use the data folder (-blocks-storage.tsdb.dir): create {self.folder}/file/x: Not a directory", n.log())
         self.assertNotIn("listening", n.log())
         self.assertNotIn("bind:", n.log())
 
@@ -307,7 +307,7 @@ class Durability(Case):
         other.start(ready=False)
         code = other.process.p.wait(20)
         self.assertNotEqual(code, 0)
-        self.assertIn("is locked by process", other.log())
+        self.assertIn("is in use by process", other.log())
         self.assertEqual(n.push([({"__name__": "m"}, [(NOW + 1, 1.0)])])[0], 200)
 
 

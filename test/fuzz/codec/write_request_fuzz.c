@@ -117,7 +117,7 @@ static uint64_t add(uint64_t sum, const void *p, size_t n)
 
 /* A digest of all that was read, and counts. */
 struct digest {
-    uint64_t sum, series, samples, labels, histograms, exemplars, metadata;
+    uint64_t sum, series, unlabelled, samples, labels, histograms, exemplars, metadata;
     bool labels_ok;
 };
 
@@ -204,6 +204,7 @@ static bool naive_histogram(struct cursor c)
 static bool naive_series(struct cursor c, struct digest *d)
 {
     const struct cursor begin = c;
+    const struct digest before = *d;
     struct naive_field f;
 
     d->series++;
@@ -220,6 +221,11 @@ static bool naive_series(struct cursor c, struct digest *d)
         if (f.number == 4 && !naive_histogram(f.content)) {
             return false;
         }
+    }
+    if (d->labels == before.labels) { /* not listed */
+        *d = before;
+        d->unlabelled++;
+        return true;
     }
     for (c = begin; c.at < c.n;) {
         REQUIRE(naive_next(&c, &f, 0));
@@ -336,6 +342,7 @@ static void check_message(pl_str m)
     if (ok) {
         walked = digest_series(&rw, &a);
         walked.metadata = rw.metadata_count;
+        REQUIRE(rw.unlabelled_count == naive.unlabelled);
         REQUIRE(walked.series == naive.series && walked.samples == naive.samples && walked.labels == naive.labels);
         REQUIRE(walked.histograms == naive.histograms && walked.exemplars == naive.exemplars &&
                 walked.metadata == naive.metadata);

@@ -106,10 +106,10 @@ static void call(struct choices *c, int depth)
         SAY_ONE(c, ", \"x\", \"-\", \"le\", \"x\"", ", \"new\", \"\", \"x\"", ", \"le\", \"/\"");
         break;
     default:
-        SAY_ONE(c, "rate(", "increase(", "delta(", "irate(", "idelta(", "changes(", "resets(", "deriv(", "sum_over_time(",
-                "avg_over_time(", "min_over_time(", "max_over_time(", "count_over_time(", "stddev_over_time(",
-                "stdvar_over_time(", "last_over_time(", "first_over_time(", "present_over_time(", "absent_over_time(",
-                "mad_over_time(", "ts_of_max_over_time(", "ts_of_last_over_time(");
+        SAY_ONE(c, "rate(", "increase(", "delta(", "irate(", "idelta(", "changes(", "resets(", "deriv(",
+                "sum_over_time(", "avg_over_time(", "min_over_time(", "max_over_time(", "count_over_time(",
+                "stddev_over_time(", "stdvar_over_time(", "last_over_time(", "first_over_time(", "present_over_time(",
+                "absent_over_time(", "mad_over_time(", "ts_of_max_over_time(", "ts_of_last_over_time(");
         range(c, depth);
         break;
     }
@@ -144,7 +144,8 @@ static void binary(struct choices *c, int depth)
         SAY_ONE(c, " and ", " or ", " unless ");
         SAY_ONE(c, "", "on (x) ", "ignoring (le) ", "on () ");
     } else {
-        SAY_ONE(c, " + ", " - ", " * ", " / ", " % ", " ^ ", " atan2 ", " == ", " != ", " > ", " <= ", " == bool ", " < bool ");
+        SAY_ONE(c, " + ", " - ", " * ", " / ", " % ", " ^ ", " atan2 ", " == ", " != ", " > ", " <= ", " == bool ",
+                " < bool ");
         if (below(c, 3) == 0) {
             number(c, depth - 1);
             say(c, ")");

@@ -1,5 +1,5 @@
-/* Queries out of bytes: every choice of the grammar takes one, so that a fuzzer that changes a byte changes a part of the
- * query, and almost all it tries is valid. */
+/* Queries out of bytes: every choice of the grammar takes one, so that a fuzzer that changes a byte changes a part of
+ * the query, and almost all it tries is valid. */
 #ifndef PL_FUZZ_QUERY_GRAMMAR_H
 #define PL_FUZZ_QUERY_GRAMMAR_H
 

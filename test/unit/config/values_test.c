@@ -109,8 +109,8 @@ static void floats(void **state)
         {-1.5, "-1.5"},
         {1.7976931348623157e+308, "1.7976931348623157e+308"},
         {0.1, "0.1"},
-        {INFINITY, ".inf"},
-        {-INFINITY, "-.inf"},
+        {HUGE_VAL, ".inf"},
+        {-HUGE_VAL, "-.inf"},
     };
 
     (void)state;

@@ -62,6 +62,7 @@ static struct fake {
     } sample[STORED_MAX];
     uint32_t hists; /* well-formed ones; the last one: */
     double hist_count;
+    uint32_t hist_buckets;
     int64_t hist_t;
     bool hist_whole;
     uint32_t samples, metadata, sessions_open, sessions, parsed, forgets;
@@ -131,6 +132,7 @@ static pl_status fake_append(struct ingest_session *s, const struct ingest_batch
             assert_non_null(b->hist[at]);
             fake.hists++;
             fake.hist_count = b->hist[at]->count;
+            fake.hist_buckets = b->hist[at]->pos.len;
             fake.hist_t = b->hist_t[at];
             fake.hist_whole = b->hist_whole[at];
         }
@@ -595,7 +597,7 @@ static void add_hist_series(const char *labels, int32_t schema, uint64_t count, 
     pl_buf_byte(&h, 1 << 3);
     wr_uvarint(&h, count);
     pl_buf_byte(&h, 4 << 3);
-    wr_uvarint(&h, (uint32_t)(schema << 1 ^ schema >> 31));
+    wr_uvarint(&h, (uint32_t)schema << 1 ^ (uint32_t)(schema >> 31));
     pl_buf_byte(&span, 2 << 3);
     wr_uvarint(&span, 1);
     wr_field(&h, 11, pl_buf_view(&span));
@@ -660,6 +662,57 @@ static void invalid_histograms_are_refused(void **state)
         assert_int_equal(fake.hists, had + 1);
         assert_true(discarded(cases[i].reason) == before + 1);
     }
+}
+
+static void histogram_limits(void **state)
+{
+    (void)state;
+    limits.enable_native_histograms = true;
+    limits.max_native_histogram_buckets = 1;
+    add_hist_series("h,job=a", 3, 7, 7, NOW_MS); /* one bucket fits */
+    assert_int_equal(push(), PL_OK);
+    limits.max_native_histogram_sample_size_bytes = 5;
+    add_hist_series("h,job=a", 3, 7, 7, NOW_MS + 1);
+    assert_int_equal(push(), PL_INVALID);
+    assert_string_equal(err.msg,
+                        "native histogram sample size bytes exceeded for metric (actual: 18, limit: 5) metric: "
+                        "\"h\"");
+    assert_int_equal(fake.hists, 1);
+}
+
+/* Buckets 1 and 2 at schema 3 are one at schema 2; custom ones cannot be merged. */
+static void many_buckets_are_merged(void **state)
+{
+    for (int custom = 0; custom < 2; custom++) {
+        struct pl_buf s, h, span;
+        limits.enable_native_histograms = true;
+        limits.max_native_histogram_buckets = 1;
+        pl_buf_init(&s, 0);
+        pl_buf_init(&h, 0);
+        pl_buf_init(&span, 0);
+        pl_buf_add(&h, custom ? "\x08\x07\x20\x69" : "\x08\x07\x20\x06", 4); /* count 7; schema -53 or 3 */
+        pl_buf_add(&span, custom ? "\x10\x02" : "\x08\x02\x10\x02", custom ? 2 : 4);
+        wr_field(&h, 11, pl_buf_view(&span));
+        wr_field(&h, 12, PL_STR("\x06\x02")); /* 3, and 1 more */
+        if (custom) {
+            wr_field(&h, 16, pl_str_of("\0\0\0\0\0\0\xf0\x3f", 8)); /* 1.0 */
+        }
+        pl_buf_byte(&h, 15 << 3);
+        wr_uvarint(&h, NOW_MS);
+        wr_labels(&s, "h");
+        wr_field(&s, 4, pl_buf_view(&h));
+        wr_field(&message, 1, pl_buf_view(&s));
+        pl_buf_fini(&span);
+        pl_buf_fini(&h);
+        pl_buf_fini(&s);
+        assert_int_equal(push(), custom ? PL_INVALID : PL_OK);
+        if (custom) {
+            assert_string_equal(err.msg, "native histogram bucket count exceeded for metric (limit: 1) metric: \"h\"");
+        }
+    }
+    (void)state;
+    assert_int_equal(fake.hists, 1);
+    assert_int_equal(fake.hist_buckets, 1);
 }
 
 /* ---- metadata ---- */
@@ -922,6 +975,8 @@ int main(void)
         T(histograms_and_exemplars_are_left_out),
         T(histograms_are_passed_on),
         T(invalid_histograms_are_refused),
+        T(histogram_limits),
+        T(many_buckets_are_merged),
         T(metadata_checks),
         T(rate_limit),
         T(request_over_the_burst_never_passes),

@@ -190,9 +190,9 @@ static void upper_bounds(void **state)
             assert_true(hist_bound(i, schema, NULL, 0) < hist_bound(i + 1, schema, NULL, 0));
         }
     }
-    assert_true(hist_bound(-1, HIST_SCHEMA_CUSTOM, custom, 2) == -(double)INFINITY);
+    assert_true(hist_bound(-1, HIST_SCHEMA_CUSTOM, custom, 2) == -HUGE_VAL);
     assert_true(hist_bound(1, HIST_SCHEMA_CUSTOM, custom, 2) == 2.5);
-    assert_true(hist_bound(2, HIST_SCHEMA_CUSTOM, custom, 2) == (double)INFINITY);
+    assert_true(hist_bound(2, HIST_SCHEMA_CUSTOM, custom, 2) == HUGE_VAL);
 }
 
 static void all_buckets(void **state)
@@ -219,8 +219,8 @@ static void all_buckets(void **state)
         assert_false(hist_iter_next(&it, &b));
     }
     hist_iter_init(&it, H("s -53 p 0:1 2:3 b 1 5"), false);
-    assert_true(hist_iter_next(&it, &b) && b.lower == -(double)INFINITY && b.upper == 1 && b.lower_inclusive);
-    assert_true(hist_iter_next(&it, &b) && b.lower == 5 && b.upper == (double)INFINITY && b.count == 3);
+    assert_true(hist_iter_next(&it, &b) && b.lower == -HUGE_VAL && b.upper == 1 && b.lower_inclusive);
+    assert_true(hist_iter_next(&it, &b) && b.lower == 5 && b.upper == HUGE_VAL && b.count == 3);
     assert_true(b.upper_inclusive && !b.lower_inclusive);
     assert_false(hist_iter_next(&it, &b));
 }

@@ -96,7 +96,7 @@ static inline bool client_read_answers(int fd, struct pl_buf *b, size_t count)
     size_t at = 0;
 
     while (count > 0) {
-        size_t n = client_answer_size(pl_str_of(b->p + at, b->n - at), false);
+        size_t n = client_answer_size(pl_str_sub(pl_buf_view(b), at, b->n), false);
         if (n == 0) {
             if (!client_more(fd, b)) {
                 return false;

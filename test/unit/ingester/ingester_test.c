@@ -423,7 +423,7 @@ static void folder_in_use(void **state)
 
     (void)state;
     assert_int_equal(ingester_start(second, &err), PL_CONFLICT);
-    (void)snprintf(want, sizeof(want), "is locked by process %ld", (long)getpid());
+    (void)snprintf(want, sizeof(want), "is in use by process %ld", (long)getpid());
     assert_non_null(strstr(err.msg, want));
     assert_int_equal(push("a", "up", "1", T0, 1), PL_OK); /* the first one goes on */
     ingester_destroy(second);
@@ -494,7 +494,7 @@ static void unusable_folder(void **state)
     o.dir = pl_str_c(path);
     i = ingester_create(&o, NULL);
     assert_int_equal(ingester_start(i, &err), PL_IO);
-    assert_non_null(strstr(err.msg, "cannot make the data folder"));
+    assert_non_null(strstr(err.msg, "cannot use the data folder"));
     assert_non_null(strstr(err.msg, "(-blocks-storage.tsdb.dir)"));
     ingester_destroy(i);
     o.dir = PL_STR("");

@@ -2,12 +2,9 @@
 #include "tsdb_kit.h"
 
 #include "base/sync.h"
+#include "unit/sanitized.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SANITIZED = 1, ROUNDS = 12, SERIES_EACH = 3000 };
-#else
-enum { SANITIZED = 0, ROUNDS = 20, SERIES_EACH = 50000 };
-#endif
+enum { ROUNDS = SANITIZED ? 12 : 20, SERIES_EACH = SANITIZED ? 3000 : 50000 };
 enum { PASSES = 4, LASTING_EVERY = 50, LASTING_ROUNDS = 4, STEADY = 300, STEADY_FIRST = 100000000 };
 
 static uint64_t rss_anon_kib(void)

@@ -13,7 +13,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#include "unit/sanitized.h"
+
+#if SANITIZED
 enum { HEAP_COUNTED = 0 };
 static inline uint64_t heap_calls(void)
 {

@@ -33,7 +33,7 @@ static inline double made_value_of(int series, int i)
     case 3:
         return i % 50 == 49 ? pl_f64_from_bits(PL_STALE_NAN_BITS) : i / 30;
     case 4:
-        return i % 3 == 0 ? INFINITY : i % 3 == 1 ? -INFINITY : NAN;
+        return i % 3 == 0 ? HUGE_VAL : i % 3 == 1 ? -HUGE_VAL : (double)NAN;
     default:
         return ldexp((double)(i + 1), series % 2000 - 1000);
     }
