@@ -25,6 +25,7 @@ static const struct config_preset profile[] = {
     {"distributor.ingestion-rate-limit", "10000000"},
     {"distributor.ingestion-burst-size", "20000000"},
     {"ingester.max-series-per-metric", "0"},
+    {"blocks-storage.tsdb.enable-native-histograms", "true"},
     {"self-scrape.interval", "15s"},
 };
 

@@ -39,9 +39,7 @@ struct series_list {
 struct series_select {
     const struct matcher *matchers; /* all must accept */
     size_t matcher_count;
-    int64_t mint_ms, maxt_ms; /* both inclusive; chunks that do not touch it are left out */
-    int64_t step_ms, range_ms;
-    pl_str func;                /* closest call or aggregation, for projection later; may be empty */
+    int64_t mint_ms, maxt_ms;   /* both inclusive; chunks that do not touch it are left out */
     bool labels_only;           /* chunks are not wanted (series API): chunk_count is 0 */
     uint64_t series_max;        /* 0: none; more matching series fail with PL_LIMIT */
     uint64_t chunks_max;        /* 0: none */

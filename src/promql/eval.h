@@ -152,7 +152,6 @@ struct op {
 struct scope {
     struct grid grid;
     struct tally *tally;
-    pl_str func; /* the closest call or aggregation around it, a hint for the store */
 };
 
 enum {
@@ -340,7 +339,6 @@ struct selection {
 struct select_window {
     int64_t mint_ms, maxt_ms; /* inclusive */
     int64_t range_ms, step_ms;
-    pl_str func;
 };
 PL_MUST_USE pl_status pq__select(struct selection *out, struct exec *x, const struct pq_node *selector,
                                  struct select_window w, struct pl_err *err);

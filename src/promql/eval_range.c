@@ -449,7 +449,7 @@ static pl_status range_from_selector(struct range_op *o, const struct pq_node *m
     const struct pq_node *sel = pq__unparen(m->matrix.selector);
     struct exec *x = o->op.x;
     int64_t range_ms = m->matrix.range_ms;
-    struct select_window w = {.step_ms = s.grid.step_ms, .func = s.func};
+    struct select_window w = {.step_ms = s.grid.step_ms};
     struct when when;
 
     PL_TRY(pq__when(&when, x, &sel->selector.time, err));
@@ -471,7 +471,7 @@ static pl_status range_from_selector(struct range_op *o, const struct pq_node *m
 static pl_status range_from_subquery(struct range_op *o, const struct pq_node *m, struct scope s, struct pl_err *err)
 {
     struct exec *x = o->op.x;
-    struct scope inner = {.tally = pl_arena_zero_try(x->arena, sizeof(struct tally)), .func = s.func};
+    struct scope inner = {.tally = pl_arena_zero_try(x->arena, sizeof(struct tally))};
     struct when when;
 
     PQ_TRY_ALLOC(&o->op, inner.tally);

@@ -10,9 +10,6 @@ pl_status pq__select(struct selection *out, struct exec *x, const struct pq_node
                                       .matcher_count = selector->selector.matcher_count,
                                       .mint_ms = w.mint_ms,
                                       .maxt_ms = w.maxt_ms,
-                                      .step_ms = w.step_ms,
-                                      .range_ms = w.range_ms,
-                                      .func = w.func,
                                       .series_max = x->q->series_max,
                                       .chunks_max = x->q->chunks_max,
                                       .cancel = x->q->cancel};
@@ -330,7 +327,7 @@ pl_status pq__make_selector(struct op **out, struct exec *x, const struct pq_nod
                             struct scope s, struct pl_err *err)
 {
     struct selector_op *o = pl_arena_zero_try(x->arena, sizeof(*o));
-    struct select_window w = {.step_ms = s.grid.step_ms, .func = s.func};
+    struct select_window w = {.step_ms = s.grid.step_ms};
 
     if (o == NULL) {
         return pq__nomem_node(x, n, err);

@@ -30,7 +30,8 @@ static double between(const struct span *s, size_t i, int64_t t_ms, bool counter
     return a + (b - a) * (double)(t_ms - s->t[i]) / (double)(s->t[i + 1] - s->t[i]);
 }
 
-static double rise_of(const struct span *s, bool counter, bool smoothed)
+/* In units of unit_s. Nothing is computed with the answer, which may be "absent": see EACH_PRESENT in binop.c. */
+static double rise_of(const struct span *s, bool counter, bool smoothed, double unit_s)
 {
     size_t last = s->n - 1, first = pq__first_after(s->t, last, s->from_ms), end;
     double left, right, rise, prev, added = 0;
@@ -46,7 +47,7 @@ static double rise_of(const struct span *s, bool counter, bool smoothed)
     right = smoothed && last > 0 && s->t[last] > s->to_ms ? between(s, last - 1, s->to_ms, counter) : s->v[last];
     rise = right - left;
     if (!counter) {
-        return rise;
+        return rise / unit_s;
     }
     first += s->t[first] <= s->from_ms;
     end = s->t[last] >= s->to_ms ? last : last + 1; /* samples first .. end-1 lie inside */
@@ -56,7 +57,7 @@ static double rise_of(const struct span *s, bool counter, bool smoothed)
         prev = s->v[i];
     }
     added += right < prev ? prev : 0;
-    return rise + added;
+    return (rise + added) / unit_s;
 }
 
 struct extended_kind {
@@ -65,15 +66,12 @@ struct extended_kind {
 
 static void extended_run(const struct windows *w, double *out, struct extended_kind k)
 {
-    double range_s = pq__range_seconds(w);
+    double unit_s = k.rate ? pq__range_seconds(w) : 1;
 
     for (size_t i = 0; i < w->steps; i++) {
         struct span s = span_at(w, i);
 
-        out[i] = s.n == 0 ? pq_absent() : rise_of(&s, k.counter, k.smoothed);
-        if (k.rate && !pq_is_absent(out[i])) {
-            out[i] /= range_s;
-        }
+        out[i] = s.n == 0 ? pq_absent() : rise_of(&s, k.counter, k.smoothed, unit_s);
     }
 }
 

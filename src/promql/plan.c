@@ -371,16 +371,13 @@ static pl_status plan_node(struct op **out, struct exec *x, const struct pq_node
     case PQ_UNARY:
         return n->unary.op == PQ_OP_SUB ? pq__make_negate(out, x, n, s, err) : pq__plan(out, x, n->unary.expr, s, err);
     case PQ_BINARY:
-        s.func = PL_STR_NULL;
         if (n->binary.lhs->type != PQ_VECTOR || n->binary.rhs->type != PQ_VECTOR) {
             return pq__make_binary(out, x, n, s, err);
         }
         return n->binary.op >= PQ_OP_AND ? pq__make_set(out, x, n, s, err) : pq__make_match(out, x, n, s, err);
     case PQ_AGGREGATE:
-        s.func = pl_str_c(pq_agg_text(n->agg.op));
         return plan_aggregate(out, x, n, s, err);
     case PQ_CALL:
-        s.func = pl_str_c(n->call.func->name);
         return plan_call(out, x, n, s, err);
     case PQ_SELECTOR:
         return pq__make_selector(out, x, n, SELECT_SAMPLES, s, err);

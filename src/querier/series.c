@@ -147,7 +147,7 @@ static pl_status select_all(struct querier_call *c, const struct match_sets *set
 pl_status querier_series(struct querier_call *c)
 {
     struct match_sets sets = {0};
-    struct series_select select = {.labels_only = true, .func = PL_STR("series"), .cancel = c->req->canceled};
+    struct series_select select = {.labels_only = true, .cancel = c->req->canceled};
     struct series_list list;
     struct pl_buf *b = &c->resp->body;
     pl_str any[1];

@@ -361,8 +361,7 @@ static inline uint32_t series_append(struct call *c, struct head_shard *sh, uint
     const struct tsdb_append_series *bs = &c->b->series[i];
     const struct head_series *s = head_hot(c->h, c->slots[i]);
 
-    if (PL_UNLIKELY(!s->logged || s->has_t == HEAD_LAST_HIST || bs->hist_count > 0 || c->h->foreign.count > 0 ||
-                    bs->sample_count > SLICE_SAMPLES)) {
+    if (PL_UNLIKELY(!s->logged || s->has_t == HEAD_LAST_HIST || c->rare || bs->sample_count > SLICE_SAMPLES)) {
         return series_append_rare(c, sh, i, rec);
     }
     return samples_append(c, sh, i, c->slots[i], bs->sample_first, bs->sample_first + bs->sample_count, rec);
@@ -487,8 +486,14 @@ static pl_status call_prepare(struct call *c, uint32_t **order, struct pl_err *e
 pl_status head_append(struct head *h, const struct tsdb_append_batch *b, struct pl_arena *a,
                       struct tsdb_append_result *r, struct pl_err *err)
 {
-    struct call c = {
-        .h = h, .b = b, .a = a, .r = r, .mint = INT64_MAX, .maxt = INT64_MIN, .min_valid = min_valid_of(h)};
+    struct call c = {.h = h,
+                     .b = b,
+                     .a = a,
+                     .r = r,
+                     .mint = INT64_MAX,
+                     .maxt = INT64_MIN,
+                     .min_valid = min_valid_of(h),
+                     .rare = b->hist_t != NULL || h->foreign.count > 0};
     uint32_t start[HEAD_SHARD_COUNT + 1];
     uint32_t *order;
     struct pl_err flush_err;

@@ -12,6 +12,7 @@ struct call {
     struct tsdb_append_result *r;
     uint32_t *slots; /* of batch->series; 0: refused */
     int64_t min_valid;
+    bool rare; /* every series needs a closer look: there are histograms, or references that are no slot numbers */
     int64_t mint, maxt;
     uint8_t *samples_record;
     struct pl_buf series_record;

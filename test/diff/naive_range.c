@@ -307,7 +307,7 @@ pl_status naive_range_value(bool *has, double *out, struct naive *x, int kernel,
         *out = (double)r->t[0] / 1000;
         return PL_OK;
     case PQ_FN_TS_OF_LAST_OVER_TIME:
-        *out = (double)r->t[r->n - 1] / 1000;
+        *out = (double)PL_MAX(r->t[r->n - 1], (int64_t)0) / 1000; /* COMPAT: never before 1970 */
         return PL_OK;
     case PQ_FN_STDVAR_OVER_TIME:
         *out = variance(r);

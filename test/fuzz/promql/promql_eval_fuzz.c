@@ -72,7 +72,9 @@ static bool may_differ(pl_str text)
     static const char *const parts[] = {"@",     "start",        "end",  "step", "range", "sort",   "topk",   "bottomk",
                                         "limit", "count_values", "info", "TOPK", "LIMIT", "BOTTOM", "COUNT_V"};
 
-    return has_part(text, parts, PL_ARRAY_LEN(parts));
+    /* COMPAT: over a vector that is the same at all steps the parameter of quantile is that of the first one. */
+    return has_part(text, parts, PL_ARRAY_LEN(parts)) || (pl_str_find_str(text, PL_STR("vector(")) != SIZE_MAX &&
+                                                          pl_str_find_str(text, PL_STR("quantile")) != SIZE_MAX);
 }
 
 static bool same(double a, double b)
