@@ -1,8 +1,8 @@
 /* CPU time of range queries over an in-memory source of XOR chunks: what the engine costs without a store.
  * promql_bench [SERIES [QUERY]]: SERIES counters of 2 h at 15 s, asked over 2 h at a step of 15 s. */
 #include "base/clock.h"
-#include "promqltest/mem_source.h"
 #include "promql/engine.h"
+#include "promqltest/mem_source.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -18,14 +18,14 @@
 struct pq_query {
     const struct pq_node *expr;
     int64_t start_ms, end_ms;
-    int64_t step_ms;            /* 0: instant query at start_ms (== end_ms) */
-    int64_t lookback_ms;        /* 300000 by default */
-    int64_t default_step_ms;    /* of subqueries without a step; 60000 by default */
-    uint64_t samples_max;       /* -querier.max-samples; 0: none */
+    int64_t step_ms;             /* 0: instant query at start_ms (== end_ms) */
+    int64_t lookback_ms;         /* 300000 by default */
+    int64_t default_step_ms;     /* of subqueries without a step; 60000 by default */
+    uint64_t samples_max;        /* -querier.max-samples; 0: none */
     uint64_t subquery_steps_max; /* of one subquery: -querier.max-subquery-steps; 0: none */
-    int64_t deadline_mono_ns;   /* 0: none */
-    const _Atomic bool *cancel; /* NULL: not cancellable */
-    const _Atomic bool *stop;   /* NULL, or becomes true when an operator ends the query: PL_CANCELED too */
+    int64_t deadline_mono_ns;    /* 0: none */
+    const _Atomic bool *cancel;  /* NULL: not cancellable */
+    const _Atomic bool *stop;    /* NULL, or becomes true when an operator ends the query: PL_CANCELED too */
     bool delayed_name_removal;
     bool type_and_unit_labels;       /* what is a counter is told by __type__, not by the name */
     uint64_t series_max, chunks_max; /* per selector, 0: none: max_fetched_*_per_query */

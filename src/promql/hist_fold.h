@@ -11,7 +11,7 @@ struct hist_fold {
     bool mean;           /* a mean is wanted */
     bool running;
     bool incompatible; /* exponential and custom buckets met: there is no result */
-    bool mixed; /* the step has floats too: there is no result (whoever folds sees to it) */
+    bool mixed;        /* the step has floats too: there is no result (whoever folds sees to it) */
     bool reset_seen, not_reset_seen;
     bool reconciled; /* custom bounds differed */
 };
