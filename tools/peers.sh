@@ -3,10 +3,10 @@
 # They come through the Go module proxy by name and version; nothing of them enters the tree.
 set -eu
 cache=${PALLIUM_CACHE:-$HOME/.cache/pallium-peers}
-version=v0.305.0 # Prometheus 3.5
-[ -x "$cache/prometheus" ] && [ -x "$cache/promtool" ] && exit 0
+version=v0.314.0 # Prometheus 3.14, whose language Pallium speaks
+[ -x "$cache/prometheus" ] && [ -x "$cache/promtool" ] && [ "$(cat "$cache/version" 2>/dev/null)" = "$version" ] && exit 0
 if ! command -v go >/dev/null 2>&1; then
-    echo "go is missing: install Go 1.24 or newer to build the compiled peers" >&2
+    echo "go is missing: install Go 1.25 or newer to build the compiled peers" >&2
     exit 1
 fi
 mkdir -p "$cache"
@@ -19,3 +19,4 @@ export GOFLAGS=-buildvcs=false
 go get "$pkg/prometheus@$version" "$pkg/promtool@$version" >/dev/null 2>&1
 go build -o "$work/" "$pkg/prometheus" "$pkg/promtool"
 mv prometheus promtool "$cache/"
+echo "$version" >"$cache/version"

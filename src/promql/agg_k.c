@@ -223,6 +223,9 @@ static void topk_step(struct topk_op *o, size_t step)
         if (!pq_has(&o->in.col[i], step)) {
             continue;
         }
+        if (pq_has_hist(&o->in.col[i], step)) {
+            p.v = 0; /* COMPAT: limitk and limit_ratio hand on what they chose in the order of a heap by value */
+        }
         if (by_value) {
             heap_offer(h, p, most, o->kind == PQ_AGG_BOTTOMK);
         } else if (o->kind == PQ_AGG_LIMITK ? h->n < most : ratio_takes(param, o->ratio_at[i])) {

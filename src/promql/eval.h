@@ -107,6 +107,7 @@ struct exec {
     uint64_t samples_now; /* points held or handed out, as Prometheus counts them */
     struct pq_stats stats;
     uint32_t check_skip;
+    bool typed;            /* a series selected so far has __type__ or __unit__, which go with the name */
     struct shares *shares; /* share.h; NULL: nothing is shared */
     /* explain.c; all NULL when nothing is explained */
     struct op *ops; /* every operator, newest first, by `sibling` */
@@ -213,6 +214,7 @@ bool pq__any(const double *v, size_t n);
 void pq__fill_absent(double *v, size_t n);
 /* Takes the name off: at once, or by marking with delayed removal. PL_LIMIT when memory ends. */
 PL_MUST_USE pl_status pq__drop_name(struct op *op, struct column *c, struct pl_err *err);
+bool pq__label_is_reserved(pl_str name);
 /* The labels without __name__, __type__ and __unit__; v == NULL with n > 0: no memory. */
 struct labels pq__labels_drop_reserved(struct pl_arena *a, struct labels ls);
 struct labels pq__labels_without(struct pl_arena *a, struct labels ls, const pl_str *names, size_t count,

@@ -226,7 +226,7 @@ pl_status pq__make_merge(struct op **out, struct op *child, bool finish, struct 
 
 pl_status pq__make_renamed(struct op **out, const struct pq_node *input, struct pl_err *err)
 {
-    if ((*out)->x->q->delayed_name_removal || pq__name_unique(input)) {
+    if ((*out)->x->q->delayed_name_removal || (!(*out)->x->typed && pq__name_unique(input))) {
         return PL_OK;
     }
     return pq__make_merge(out, *out, false, err);

@@ -333,7 +333,7 @@ const pl_str *pq__names_sorted(struct pl_arena *a, const pl_str *names, size_t c
     return s;
 }
 
-static bool label_is_reserved(pl_str name)
+bool pq__label_is_reserved(pl_str name)
 {
     return name.n == 8 && name.p[0] == '_' && name.p[1] == '_' &&
            (memcmp(name.p, "__name__", 8) == 0 || memcmp(name.p, "__type__", 8) == 0 ||
@@ -353,7 +353,7 @@ static bool label_stays(const struct label_rule *r, pl_str name)
 {
     switch (r->kind) {
     case LABELS_RESERVED:
-        return !label_is_reserved(name);
+        return !pq__label_is_reserved(name);
     case LABELS_WITHOUT:
         return !(r->and_name && pl_str_eq(name, LABEL_METRIC_NAME)) && !pq__name_in(name, r->names, r->count);
     case LABELS_ONLY:

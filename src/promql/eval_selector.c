@@ -38,6 +38,9 @@ pl_status pq__select(struct selection *out, struct exec *x, const struct pq_node
     for (size_t i = 0; i < out->list.n; i++) {
         const struct series_view *s = &out->list.v[i];
 
+        for (size_t l = 0; l < s->labels.n && !x->typed; l++) {
+            x->typed = pq__label_is_reserved(s->labels.v[l].name) && !pl_str_eq(s->labels.v[l].name, LABEL_METRIC_NAME);
+        }
         x->stats.chunks_fetched += s->chunk_count;
         for (uint32_t c = 0; c < s->chunk_count; c++) {
             x->stats.bytes_fetched += s->chunks[c].size;

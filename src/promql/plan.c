@@ -152,6 +152,12 @@ bool pq__name_unique(const struct pq_node *n)
 
 /* ---- durations ---- */
 
+/* COMPAT: as Go's Duration.Seconds: whole seconds and a fraction, which differs from a division in the last bit. */
+static double seconds(int64_t ms)
+{
+    return (double)(ms / 1000) + (double)(ms % 1000 * 1000000) / 1e9;
+}
+
 static pl_status duration_value(double *out, struct exec *x, const struct pq_dur *d, struct pl_err *err)
 {
     double l = 0, r = 0;
@@ -167,10 +173,10 @@ static pl_status duration_value(double *out, struct exec *x, const struct pq_dur
         *out = d->num_s;
         return PL_OK;
     case PQ_DUR_STEP:
-        *out = (double)x->q->step_ms / 1000;
+        *out = seconds(x->q->step_ms);
         return PL_OK;
     case PQ_DUR_RANGE:
-        *out = (double)(x->q->end_ms - x->q->start_ms) / 1000;
+        *out = seconds(x->q->end_ms - x->q->start_ms);
         return PL_OK;
     case PQ_DUR_NEG:
         *out = -(d->l != NULL ? l : r);
@@ -305,9 +311,9 @@ static pl_status plan_call(struct op **out, struct exec *x, const struct pq_node
     case PQ_FN_END:
         return pq__make_number(out, x, n, (double)q->end_ms / 1000, s, err);
     case PQ_FN_RANGE:
-        return pq__make_number(out, x, n, (double)(q->end_ms - q->start_ms) / 1000, s, err);
+        return pq__make_number(out, x, n, seconds(q->end_ms - q->start_ms), s, err);
     case PQ_FN_STEP:
-        return pq__make_number(out, x, n, q->start_ms != q->end_ms ? (double)q->step_ms / 1000 : 0, s, err);
+        return pq__make_number(out, x, n, q->start_ms != q->end_ms ? seconds(q->step_ms) : 0, s, err);
     case PQ_FN_PI:
         return pq__make_number(out, x, n, M_PI, s, err);
     case PQ_FN_LABEL_REPLACE:
