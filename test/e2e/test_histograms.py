@@ -39,9 +39,9 @@ class Histograms(Case):
     def prometheus(self, path, port, remote=""):
         config = os.path.join(self.folder, f"prometheus-{port}.yml")
         with open(config, "w", encoding="utf-8") as f:
-            f.write("global: {scrape_interval: 1s}\n" + remote)
+            f.write("global: {scrape_interval: 1s, scrape_native_histograms: true}\n" + remote)
         p = self.spawn([prometheus3(), f"--config.file={config}", f"--storage.tsdb.path={path}",
-                        "--enable-feature=native-histograms", "--storage.tsdb.retention.time=100y",
+                        "--storage.tsdb.retention.time=100y",
                         f"--web.listen-address=127.0.0.1:{port}"], f"prometheus-{port}")
         url = f"http://127.0.0.1:{port}"
         wait_for("prometheus ready", lambda: http(url + "/-/ready", timeout=5)[0] == 200, 60)
