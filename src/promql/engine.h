@@ -4,7 +4,7 @@
  * limit (the arena's), and the query ends soon after its deadline or after *cancel becomes true. Threads: a query runs
  * on the calling worker; the engine holds no state between queries. Errors: PL_INVALID (range query on a string ...),
  * PL_EXEC (evaluation), PL_LIMIT (names the limit and its flag), PL_TIMEOUT
- * ("query timed out in expression evaluation"), PL_CANCELED, PL_UNIMPLEMENTED (names the function), storage errors.
+ * ("query timed out in expression evaluation"), PL_CANCELED, storage errors.
  */
 #ifndef PL_PROMQL_ENGINE_H
 #define PL_PROMQL_ENGINE_H

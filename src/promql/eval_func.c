@@ -652,7 +652,7 @@ pl_status pq__make_call(struct op **out, struct exec *x, const struct pq_node *n
         break;
     }
     if (pq__value_kernel(func) == NULL) {
-        return pl_fail(err, PL_UNIMPLEMENTED, "function \"%s\" is not implemented yet", n->call.func->name);
+        return pl_fail(err, PL_INTERNAL, "function \"%s\" has no kernel", n->call.func->name);
     }
     return make_map(out, x, n, input, func, s, err);
 }

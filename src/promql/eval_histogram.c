@@ -463,6 +463,9 @@ pl_status pq__make_histogram_call(struct op **out, struct exec *x, const struct 
         return pq__nomem_node(x, n, err);
     }
     pq__op_init(&o->op, &histogram_ops, x, n, s.grid);
+    if (many && pq__unparen(n->call.args[1])->string.n == 0) {
+        return pl_fail(err, PL_EXEC, "invalid label name \"\" in histogram_quantiles()"); /* Prometheus 3.14 panics */
+    }
     o->func = n->call.func->kernel;
     o->keys.a = x->arena;
     o->vector_arg = many ? 0 : args - 1;

@@ -510,7 +510,7 @@ pl_status pq__make_range_call(struct op **out, struct exec *x, const struct pq_n
     o->warns_counter = o->func == PQ_FN_RATE || o->func == PQ_FN_INCREASE;
     o->w = (struct windows){.steps = s.grid.n, .ts0_ms = s.grid.start_ms, .ts_step_ms = s.grid.step_ms};
     if (o->kernel == NULL) {
-        return pl_fail(err, PL_UNIMPLEMENTED, "function \"%s\" is not implemented yet", n->call.func->name);
+        return pl_fail(err, PL_INTERNAL, "function \"%s\" has no kernel", n->call.func->name);
     }
     for (uint32_t i = 0; i < n->call.arg_count; i++) {
         const struct pq_node *a = pq__unparen(n->call.args[i]);

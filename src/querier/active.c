@@ -100,28 +100,6 @@ static void put_json(struct pl_buf *b, const struct active_query *rows, size_t n
     PL_BUF_LIT(b, "]}");
 }
 
-static void put_html_text(struct pl_buf *b, pl_str s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        switch (s.p[i]) {
-        case '<':
-            PL_BUF_LIT(b, "&lt;");
-            break;
-        case '>':
-            PL_BUF_LIT(b, "&gt;");
-            break;
-        case '&':
-            PL_BUF_LIT(b, "&amp;");
-            break;
-        case '"':
-            PL_BUF_LIT(b, "&quot;");
-            break;
-        default:
-            pl_buf_byte(b, (uint8_t)s.p[i]);
-        }
-    }
-}
-
 static void put_page(struct pl_buf *b, const struct active_query *rows, size_t n)
 {
     PL_BUF_LIT(b, "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"UTF-8\"><title>Active queries</title>"
@@ -135,9 +113,9 @@ static void put_page(struct pl_buf *b, const struct active_query *rows, size_t n
         const struct active_query *q = &rows[i];
 
         pl_buf_printf(b, "<tr><td align=\"right\">%.1f</td><td>", (double)(pl_now_mono_ns() - q->begin_mono_ns) / 1e9);
-        put_html_text(b, q->tenant);
+        server_put_html(b, q->tenant);
         PL_BUF_LIT(b, "</td><td><code>");
-        put_html_text(b, q->text);
+        server_put_html(b, q->text);
         PL_BUF_LIT(b, "</code></td><td>");
         pl_buf_rfc3339_ms(b, q->start_ms);
         PL_BUF_LIT(b, "</td><td>");

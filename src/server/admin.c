@@ -8,8 +8,7 @@
 static const char type_html[] = "text/html; charset=utf-8";
 static const char type_text[] = "text/plain; charset=utf-8";
 
-/* Text for HTML: & < > " ' escaped. */
-static void put_html(struct pl_buf *b, pl_str text)
+void server_put_html(struct pl_buf *b, pl_str text)
 {
     for (size_t i = 0; i < text.n; i++) {
         switch (text.p[i]) {
@@ -93,9 +92,9 @@ static void services_html(struct pl_buf *b, const struct server_service *rows, s
     PL_BUF_LIT(b, "</p>\n<table border=\"1\">\n<thead><tr><th>Service</th><th>Status</th></tr></thead>\n<tbody>\n");
     for (size_t i = 0; i < count; i++) {
         PL_BUF_LIT(b, "<tr><td>");
-        put_html(b, pl_str_c(rows[i].name));
+        server_put_html(b, pl_str_c(rows[i].name));
         PL_BUF_LIT(b, "</td><td>");
-        put_html(b, pl_str_c(rows[i].status));
+        server_put_html(b, pl_str_c(rows[i].status));
         PL_BUF_LIT(b, "</td></tr>\n");
     }
     PL_BUF_LIT(b, "</tbody>\n</table>\n");
@@ -185,10 +184,10 @@ struct admin_index {
 static void put_link(struct pl_buf *b, pl_str prefix, const char *path, const char *text)
 {
     PL_BUF_LIT(b, "<li><a href=\"");
-    put_html(b, prefix);
-    put_html(b, pl_str_c(path));
+    server_put_html(b, prefix);
+    server_put_html(b, pl_str_c(path));
     PL_BUF_LIT(b, "\">");
-    put_html(b, pl_str_c(text));
+    server_put_html(b, pl_str_c(text));
     PL_BUF_LIT(b, "</a></li>\n");
 }
 

@@ -65,6 +65,8 @@ const char *server_error_type(pl_status st); /* Prometheus errorType */
 /* Plain-text error: code, text/plain, nosniff, message + "\n". */
 void server_text_error(struct http_response *resp, int status, pl_str message);
 void server_text_fail(struct http_response *resp, const struct pl_err *err);
+/* Text for HTML pages: & < > " ' escaped. */
+void server_put_html(struct pl_buf *b, pl_str text);
 /* {"status":"error","errorType":...,"error":...} */
 void server_json_fail(struct http_response *resp, const struct pl_err *err);
 

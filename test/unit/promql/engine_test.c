@@ -327,6 +327,14 @@ static void explains(void **state)
     explained_is(&e->children[0].children[0].children[0], "selector", "m @ 50.000", 0);
 }
 
+static void quantiles_need_a_label(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(instant(f, "histogram_quantiles(m, \"\", 0.5)", 10), PL_EXEC);
+    assert_string_equal(f->err.msg, "invalid label name \"\" in histogram_quantiles()");
+}
+
 /* What is written twice is read once, and counted twice. */
 static void shares_what_is_written_twice(void **state)
 {
@@ -370,6 +378,7 @@ int main(void)
         T(statistics),
         T(annotations),
         T(explains),
+        T(quantiles_need_a_label),
         T(shares_what_is_written_twice),
     };
 
