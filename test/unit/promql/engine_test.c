@@ -354,6 +354,14 @@ static void shares_what_is_written_twice(void **state)
     assert_true(f->result.series[0].points[0].v + f->result.series[1].points[0].v == 1);
     assert_int_equal(f->result.stats.samples_per_step[10], 2 * 2 * 6); /* 6 samples a window, 2 series, read twice */
     assert_int_equal(f->result.stats.series_fetched, 2);
+    {
+        uint64_t sum = 0;
+
+        for (size_t i = 0; i < f->result.stats.step_count; i++) {
+            sum += f->result.stats.samples_per_step[i];
+        }
+        assert_int_equal(f->result.stats.samples_total, sum);
+    }
 
     /* the bigger part is shared whole; readers may change their copies in place */
     assert_int_equal(ask(f, "-sum(m) * 2 + sum(m)", q), PL_OK);
